@@ -1,0 +1,119 @@
+"""Activations → states → packed words → fingerprints.
+
+A *state* says whether a neuron is on (1) or off (0) for one input. The states of a layer's neurons, in order,
+are its *pattern*. A pattern is kept as packed ``uint32`` words, 32 neurons a word, and is compared by a 64-bit
+fingerprint.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Bool, Shaped, UInt32
+
+Array = jax.Array | np.ndarray
+WORD_BITS = 32
+
+
+@runtime_checkable
+class Quantizer(Protocol):
+    """Turns activations into states; hashable, so that it can be a static argument of a compiled program."""
+
+    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
+        """States of these activations: True where the neuron is on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A neuron is on where its activation is positive.
+
+    Pre-activations and ReLU outputs give the same states. Published codes disagree on an activation of exactly
+    zero: ``zero="off"`` (the default) is the ReLU's own reading, ``zero="on"`` the other one.
+    """
+
+    zero: Literal["off", "on"] = "off"
+
+    def __post_init__(self):
+        if self.zero not in ("off", "on"):
+            raise ValueError(f"Sign(zero={self.zero!r}): zero is 'off' or 'on'")
+
+    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
+        """States of these activations; boolean input is taken as states already."""
+        if activations.dtype == bool:
+            return activations
+        return activations > 0 if self.zero == "off" else activations >= 0
+
+
+def words_for(width: int) -> int:
+    """Number of ``uint32`` words that hold the states of ``width`` neurons."""
+    return -(-width // WORD_BITS)
+
+
+def pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch word"]:
+    """Pack states into words: bit ``j`` of word ``w`` is neuron ``32*w + j``; padding bits are 0.
+
+    Args:
+        states: bool, or integers that are 0 or 1, of shape ``[..., d]`` with d ≥ 1.
+
+    Returns:
+        ``uint32[..., ceil(d / 32)]``.
+
+    Raises:
+        TypeError: floating-point input, which must be turned into states first.
+        ValueError: no neuron axis, no neuron, or (outside ``jit``) integers other than 0 and 1.
+    """
+    if states.ndim < 1 or states.shape[-1] < 1:
+        raise ValueError(f"pack: states of shape {states.shape} have no neurons; expected [..., d] with d ≥ 1")
+    if not (states.dtype == bool or jnp.issubdtype(states.dtype, jnp.integer)):
+        raise TypeError(
+            f"pack: states are bool or 0/1 integers, not {states.dtype}; "
+            "turn activations into states first, for example Sign()(activations)"
+        )
+    if states.dtype != bool and not isinstance(states, Tracer):
+        low, high = (int(states.min()), int(states.max())) if states.size else (0, 0)
+        if low < 0 or high > 1:
+            raise ValueError(f"pack: integer states are 0 or 1, found values from {low} to {high}")
+    return _pack(states)
+
+
+@jax.jit
+def _pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch word"]:
+    *batch, width = states.shape
+    words = words_for(width)
+    bits = jnp.pad(jnp.asarray(states, jnp.uint32), [(0, 0)] * len(batch) + [(0, words * WORD_BITS - width)]).reshape(
+        *batch, words, WORD_BITS
+    )
+    return jnp.sum(bits << jnp.arange(WORD_BITS, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
+
+
+def unpack(words: UInt32[Array, "*batch word"], width: int) -> Bool[jax.Array, "*batch neuron"]:
+    """The states that ``pack`` packed: bool ``[..., width]``.
+
+    Raises:
+        ValueError: ``width`` neurons do not fit exactly into this number of words.
+    """
+    if width < 1 or words.shape[-1] != words_for(width):
+        raise ValueError(
+            f"unpack: {width} neurons take {words_for(max(width, 0))} words, but the words have shape {words.shape}"
+        )
+    bits = (jnp.asarray(words)[..., None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)) & 1
+    return bits.reshape(*words.shape[:-1], -1)[..., :width].astype(bool)
+
+
+def fingerprint(words: UInt32[Array, "*batch word"], seed: int = 0) -> UInt32[jax.Array, "*batch 2"]:
+    """A 64-bit keyed universal hash of each pattern, as two ``uint32``.
+
+    Multilinear hashing (Lemire & Kaser, "Strongly universal string hashing is fast", 2014, theorem 3.1): with
+    random 32-bit keys k and the pattern's 16-bit characters c, the high bits of k₀ + Σ kᵢcᵢ mod 2³² are strongly
+    universal. Four independent lanes of 16 bits make 64. For any two different patterns, chosen without knowledge
+    of the seed, the probability of equal fingerprints is at most 2⁻⁶⁴; for n patterns, that any two of them are
+    merged wrongly, at most n²/2⁶⁵ (3e-8 for a million).
+    """
+    characters = jnp.concatenate([jnp.asarray(words) & 0xFFFF, jnp.asarray(words) >> 16], axis=-1)
+    keys = jax.random.bits(jax.random.key(seed), (4, characters.shape[-1] + 1), jnp.uint32)
+    lanes = [(jnp.sum(characters * k[1:], axis=-1, dtype=jnp.uint32) + k[0]) >> 16 for k in keys]
+    return jnp.stack([(lanes[0] << 16) | lanes[1], (lanes[2] << 16) | lanes[3]], axis=-1)
