@@ -1,0 +1,74 @@
+"""Paired bootstrap of neuron entropies: the same resampled inputs go through all layers."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, UInt32
+
+from jaxentropy.estimators import binary_entropy
+from jaxentropy.patterns import Array, unpack, words_for
+
+_CHUNK = 512
+# P(weight ≤ k) for k = 0 .. 11 of a Poisson distribution of mean 1, as thresholds for 32 uniform bits
+_POISSON = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 12)]))
+_THRESHOLDS = np.minimum(np.round(_POISSON * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+
+
+@partial(jax.jit, static_argnames=("widths", "num_classes", "replicates"))
+def layer_entropies(
+    words: tuple[UInt32[Array, "n _"], ...],
+    labels: Int[Array, " n"],
+    seed: int | Int[Array, ""],
+    *,
+    widths: tuple[int, ...],
+    num_classes: int,
+    replicates: int,
+) -> Float[jax.Array, "layer clas replicate"]:
+    """Class-conditional neuron entropy (mean over neurons, bits) of each layer in each bootstrap replicate.
+
+    A replicate gives each input a weight drawn from a Poisson distribution of mean 1 (the Poisson bootstrap: Hanley &
+    MacGibbon, 2006), the same for all layers, and the same for all networks that saw the same inputs under the same
+    seed. Differences between layers, and between networks, are therefore paired.
+
+    Args:
+        words: packed patterns of each layer.
+        labels: ``int[n]``, each in ``0 .. num_classes - 1``.
+        seed: of the weights.
+        widths: neurons of each layer.
+        num_classes: number of classes.
+        replicates: number of replicates.
+
+    Edge contract: an empty class is NaN; in a class of one or two inputs some replicates are NaN (no input drawn).
+    """
+    side_by_side = jnp.concatenate([jnp.asarray(w) for w in words], axis=1)
+    ends_of_words = np.cumsum([words_for(w) for w in widths])[:-1].tolist()
+    order = jnp.argsort(labels)
+    sizes = jnp.zeros(num_classes, jnp.int32).at[labels].add(1)
+    offsets = jnp.cumsum(sizes) - sizes
+    key = jax.random.key(seed)
+
+    def one_class(c):
+        size, offset = sizes[c], offsets[c]
+
+        def add(chunk, sums):
+            on, total = sums
+            rows = chunk * _CHUNK + jnp.arange(_CHUNK)
+            bits = jax.random.bits(
+                jax.random.fold_in(jax.random.fold_in(key, c), chunk), (replicates, _CHUNK), jnp.uint32
+            )
+            weights = jnp.sum(bits[..., None] >= _THRESHOLDS, axis=-1).astype(jnp.float32) * (rows < size)
+            patterns = side_by_side[order[jnp.minimum(offset + rows, len(order) - 1)]]
+            states = [
+                unpack(w, width).astype(jnp.float32)
+                for w, width in zip(jnp.split(patterns, ends_of_words, axis=1), widths, strict=True)
+            ]
+            return on + weights @ jnp.concatenate(states, axis=1), total + weights.sum(1)
+
+        zeros = jnp.zeros((replicates, sum(widths))), jnp.zeros(replicates)
+        on, total = jax.lax.fori_loop(0, -(-size // _CHUNK), add, zeros)
+        neurons = binary_entropy(on / total[:, None])
+        return jnp.stack([h.mean(1) for h in jnp.split(neurons, np.cumsum(widths)[:-1].tolist(), axis=1)])
+
+    return jax.lax.map(one_class, jnp.arange(num_classes)).swapaxes(0, 1)

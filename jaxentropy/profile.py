@@ -1,0 +1,355 @@
+"""Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from jaxentropy.bootstrap import layer_entropies
+from jaxentropy.counts import PatternCounts, count_words
+from jaxentropy.errors import InputError
+from jaxentropy.estimators import binary_entropy, estimate, estimator
+from jaxentropy.files import atomic_path
+from jaxentropy.recording import Recording
+
+Recordings = Recording | Sequence[Recording]
+
+SATURATION_LIMIT = 0.9
+"""A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
+sets the number …"""
+MIN_COINCIDENT_PAIRS = 10
+"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from."""
+
+_LONG_NAMES = {
+    "n": ("inputs of the class", "1"),
+    "neuron_entropy": ("class-conditional neuron entropy, mean over neurons (plug-in)", "bits"),
+    "neuron_entropy_pooled": (
+        "neuron entropy over all classes together, mean over neurons (plug-in)",
+        "bits",
+    ),
+    "neuron_information": ("information of a neuron's state about the class, mean over neurons", "bits"),
+    "neuron_fall": ("fall of the class-conditional neuron entropy from a layer to the next", "bits"),
+    "neuron_fall_se": ("standard error of neuron_fall, paired bootstrap over inputs", "bits"),
+    "excess_fall": ("neuron_fall of the trained network minus that of its untrained twin", "bits"),
+    "excess_fall_se": ("standard error of excess_fall, paired bootstrap over inputs", "bits"),
+    "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
+    "pattern_entropy_se": ("delete-one jackknife standard error of pattern_entropy", "bits"),
+    "pattern_entropy_pooled": ("entropy of the layer's joint pattern over all classes together", "bits"),
+    "pattern_information": ("pattern_entropy_pooled minus its class-conditional mean", "bits"),
+    "patterns": ("different patterns seen", "1"),
+    "unique_fraction": ("different patterns seen / inputs", "1"),
+    "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
+    "coincident_pairs": ("pairs of inputs that share a pattern", "1"),
+    "saturation": ("plug-in pattern entropy / log2 n, its ceiling", "1"),
+    "saturated": ("the sample is too small for the pattern entropy to mean anything", "1"),
+    "always_on": ("share of neurons that are on for every input of the class", "1"),
+    "always_off": ("share of neurons that are off for every input of the class", "1"),
+}
+
+
+def profile(
+    recordings: Recordings | Mapping[str, Recordings],
+    *,
+    estimators: Sequence[str] = ("plugin", "miller_madow", "chao_wang_jost"),
+    shuffles: int | None = None,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Entropies of the activation patterns by layer and class, with their nulls and diagnostics.
+
+    Two readings of "the entropy of a layer's activation pattern" are given side by side: ``neuron_entropy``, the mean
+    of the binary entropies of the single neurons, and ``pattern_entropy``, the entropy of the layer's joint pattern.
+
+    Args:
+        recordings: a Recording; or several, one a seed (adds the dimension ``seed``); or a mapping from a network's
+            name to either (adds the dimension ``network``). All must have seen the same inputs in the same order.
+            With a mapping, a network ``shuffled`` is added: the recordings of ``trained`` (or of the first network)
+            with permuted labels.
+        estimators: names in ``ESTIMATORS``, for the pattern entropies.
+        shuffles: label permutations that are averaged in ``shuffled``; 0 leaves it out. By default 1 with a mapping,
+            and 0 otherwise.
+        bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out.
+        seed: of the permutations and of the bootstrap.
+
+    Returns:
+        A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
+        ``excess_fall`` too. ``saturated`` marks cells whose pattern entropy says more of the sample than of the
+        network: plug-in above 90 % of log2 n, or fewer than 10 pairs of inputs that share a pattern.
+
+    Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
+    estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
+    functions of n alone.
+
+    Raises:
+        InputError: unknown estimator, or recordings of different layers, classes or inputs.
+    """
+    for name in estimators:
+        estimator(name)
+    networks, has_network, has_seed = _arrange(recordings)
+    shuffles = int(has_network) if shuffles is None else shuffles
+    has_network |= shuffles > 0
+    first = next(iter(networks.values()))[0]
+    seeds = len(next(iter(networks.values())))
+    words = {name: [np.stack(w) for w in zip(*(r.words for r in rs), strict=True)] for name, rs in networks.items()}
+    labels = {name: np.broadcast_to(first.labels, (seeds, 1, first.n)) for name in networks}
+    if shuffles:
+        source = "trained" if "trained" in networks else next(iter(networks))
+        words["shuffled"] = words[source]
+        labels["shuffled"] = np.stack(
+            [
+                [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
+                for s in range(seeds)
+            ]
+        )
+
+    counts: dict[str, list[tuple[PatternCounts, PatternCounts]]] = {
+        name: [
+            jax.tree.map(np.asarray, _count(layer_words, labels[name], first.num_classes, width))
+            for layer_words, width in zip(words[name], first.widths, strict=True)
+        ]
+        for name in words
+    }
+    estimates = iter(_estimates([c for layers in counts.values() for pair in layers for c in pair], tuple(estimators)))
+    summaries = [
+        [_summarise(by_class, pooled, next(estimates), next(estimates)) for by_class, pooled in layers]
+        for layers in counts.values()
+    ]
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for key, (dims, _) in summaries[0][0].items():
+        stacked = np.stack([np.stack([layer[key][1] for layer in layers]) for layers in summaries])
+        variables[key] = (("network", "seed", "layer", *dims), stacked.swapaxes(1, 2))
+    variables["n"] = (("class",), np.bincount(first.labels, minlength=first.num_classes))
+    if bootstrap and len(first.layers) > 1:
+        variables |= _falls(words, labels, first, variables["neuron_entropy"][1], bootstrap, seed)
+
+    dataset = xr.Dataset(
+        {name: (*variables[name], dict(zip(("long_name", "units"), _LONG_NAMES[name], strict=True)))
+         for name in _LONG_NAMES if name in variables},
+        coords={
+            "network": list(words),
+            "seed": [r.meta.get("seed", i) for i, r in enumerate(next(iter(networks.values())))],
+            "layer": list(first.layers),
+            "class": list(first.class_names),
+            "estimator": list(estimators),
+            "width": ("layer", list(first.widths), {"long_name": "neurons of the layer", "units": "1"}),
+        },
+        attrs={
+            "title": "Entropy of activation patterns by layer and class",
+            "shuffles": shuffles,
+            "bootstrap": bootstrap,
+            "profile_seed": seed,
+            "saturation_limit": SATURATION_LIMIT,
+            "min_coincident_pairs": MIN_COINCIDENT_PAIRS,
+            "quantizer": str(first.meta.get("quantizer", "states given")),
+            **{f"{name}_version": version(name) for name in ("jaxentropy", "jax", "numpy", "xarray")},
+        },
+    )  # fmt: skip
+    if "neuron_fall" in dataset:
+        dataset = dataset.assign_coords(step=steps(first.layers))
+    return dataset.isel({"network": 0} if not has_network else {}, drop=True).isel(
+        {"seed": 0} if not has_seed else {}, drop=True
+    )
+
+
+def steps(layers: Sequence[str]) -> list[str]:
+    """Names of the steps from each layer to the next: ``fc1→fc2``."""
+    return [f"{a}→{b}" for a, b in pairwise(layers)]
+
+
+def save_profile(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+    """Write a profile as netCDF, atomically."""
+    with atomic_path(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf")
+
+
+def load_profile(path: str | os.PathLike) -> xr.Dataset:
+    """Read a profile that ``save_profile`` wrote; InputError if it is missing or damaged."""
+    if not os.path.exists(path):
+        raise InputError(f"no profile at {path}; run `jaxentropy run` or `jaxentropy analyze` first")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            dataset = file.load()
+        missing = [name for name in ("neuron_entropy", "pattern_entropy", "saturated") if name not in dataset]
+    except Exception as error:  # h5py, h5netcdf and xarray each raise their own on damaged files
+        raise InputError(
+            f"{path} is damaged or not a profile ({str(error).splitlines()[0]}); "
+            "delete it and run the same command again"
+        ) from error
+    if missing:
+        raise InputError(f"{path} is not a profile: it lacks {', '.join(missing)}")
+    return dataset
+
+
+def _arrange(
+    recordings: Recordings | Mapping[str, Recordings],
+) -> tuple[dict[str, list[Recording]], bool, bool]:
+    """Network → one recording a seed, checked to be comparable; and whether network and seed are dimensions."""
+    has_network = isinstance(recordings, Mapping)
+    by_network = dict(recordings) if isinstance(recordings, Mapping) else {"recorded": recordings}
+    has_seed = any(not isinstance(r, Recording) for r in by_network.values())
+    networks = {k: [r] if isinstance(r, Recording) else list(r) for k, r in by_network.items()}
+    if not networks or not all(networks.values()):
+        raise InputError("profile: expected at least one recording of each network")
+    if "shuffled" in networks:
+        raise InputError("profile: the name 'shuffled' is taken by the shuffled-label null; name the network otherwise")
+    name, (first, *_) = next(iter(networks.items()))
+    for other, group in networks.items():
+        if len(group) != len(networks[name]):
+            raise InputError(
+                f"profile: network '{name}' has {len(networks[name])} recordings and '{other}' {len(group)}; "
+                "expected one a seed for each"
+            )
+        for r in group:
+            if (r.layers, r.widths, r.class_names) != (first.layers, first.widths, first.class_names):
+                raise InputError(f"profile: '{name}' and '{other}' differ in layers, widths or classes")
+            if not np.array_equal(r.labels, first.labels):
+                raise InputError(
+                    f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
+                    f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
+                )
+    return networks, has_network, has_seed
+
+
+@partial(jax.jit, static_argnames=("num_classes", "width"))
+def _count(words, labels, num_classes, width) -> tuple[PatternCounts, PatternCounts]:
+    """Counts by class and over all classes; words ``[seed, n, word]``, labels ``[seed, shuffle, n]``."""
+
+    def both(words, labels):
+        return count_words(words, labels, num_classes, width), count_words(words, jnp.zeros_like(labels), 1, width)
+
+    return jax.vmap(jax.vmap(both, in_axes=(None, 0)))(words, labels)
+
+
+class _Estimates(NamedTuple):
+    """Bits, ``[seed, shuffle, class]`` for the plug-in, with a further axis ``estimator`` for the others."""
+
+    plugin: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
+
+
+def _summarise(
+    by_class: PatternCounts, pooled: PatternCounts, estimates: _Estimates, pooled_estimates: _Estimates
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Every quantity of one layer: variable → (its dimensions after seed, values averaged over shuffles)."""
+    n = by_class.n.astype(float)
+    empty, undefined = n == 0, n < 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = n / n.sum(-1, keepdims=True)
+        rate = by_class.on / n[..., None]
+        j = by_class.j[..., None, :].astype(float)
+        distinct = by_class.f.sum(-1, dtype=float)
+        pairs = (by_class.f * j * (j - 1) / 2).sum(-1)
+        saturation = np.where(undefined, np.nan, estimates.plugin / np.log2(n))
+        coverage = 1 - (by_class.f * (j == 1)).sum(-1) / n
+    neuron = _host(binary_entropy, rate).mean(-1)
+    neuron_pooled = _host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
+    # an empty class has no weight in the mean over classes; an undefined estimate of any other leaves it undefined
+    weighted = np.where(empty[..., None], 0.0, share[..., None] * estimates.values)
+    values = {
+        "neuron_entropy": (("class",), neuron),
+        "neuron_entropy_pooled": ((), neuron_pooled),
+        "neuron_information": ((), neuron_pooled - np.where(empty, 0.0, share * neuron).sum(-1)),
+        "pattern_entropy": (("class", "estimator"), estimates.values),
+        "pattern_entropy_se": (("class", "estimator"), estimates.errors),
+        "pattern_entropy_pooled": (("estimator",), pooled_estimates.values[..., 0, :]),
+        "pattern_information": (("estimator",), pooled_estimates.values[..., 0, :] - weighted.sum(-2)),
+        "patterns": (("class",), np.where(empty, np.nan, distinct)),
+        "unique_fraction": (("class",), np.where(empty, np.nan, distinct / np.maximum(n, 1))),
+        "coverage": (("class",), coverage),
+        "coincident_pairs": (("class",), np.where(empty, np.nan, pairs)),
+        "saturation": (("class",), saturation),
+        "always_on": (("class",), np.where(empty, np.nan, (rate == 1).mean(-1))),
+        "always_off": (("class",), np.where(empty, np.nan, (rate == 0).mean(-1))),
+    }
+    averaged = {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+    # written so that NaN counts as saturated
+    trusted = (averaged["saturation"][1] <= SATURATION_LIMIT) & (
+        averaged["coincident_pairs"][1] >= MIN_COINCIDENT_PAIRS
+    )
+    return averaged | {"saturated": (("class",), ~trusted)}
+
+
+def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> list[_Estimates]:
+    """Entropies and standard errors of all tables in one compiled call an estimator, in float64.
+
+    Where all patterns of a class differ only the plug-in is given: any other estimate would be a function of n alone.
+    """
+    used = max(int((c.j > 0).sum(-1).max(initial=1)) for c in counts)
+    slots = min(1 << (used - 1).bit_length(), counts[0].j.shape[-1])
+    f = [c.f[..., :slots] for c in counts]
+    j = [np.broadcast_to(c.j[..., None, :slots], c.f[..., :slots].shape) for c in counts]
+    flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
+    by_method = {e: _host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
+    n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
+    meaningless = ((n > 1) & (n == distinct))[:, None] & (np.array(estimators) != "plugin")
+    values, errors = (
+        np.where(meaningless, np.nan, np.stack([by_method[e][i] for e in estimators], axis=-1)) for i in (0, 1)
+    )
+    ends = np.cumsum([a[..., 0].size for a in f])[:-1]
+    return [
+        _Estimates(*(part.reshape(*table.shape[:-1], *part.shape[1:]) for part in parts))
+        for table, *parts in zip(
+            f, *(np.split(array, ends) for array in (by_method["plugin"][0], values, errors)), strict=True
+        )
+    ]
+
+
+def _host(function, *arrays, **static):
+    """Evaluate in float64 on the host's own processor, whatever the user's settings are: the vectors are tiny."""
+    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        return jax.tree.map(np.asarray, function(*arrays, **static))
+
+
+def _falls(words, labels, first: Recording, neuron_entropy: np.ndarray, replicates: int, seed: int) -> dict:
+    """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
+    replicated = {
+        name: np.stack(
+            [
+                np.asarray(
+                    layer_entropies(
+                        tuple(w[s] for w in words[name]),
+                        labels[name][s, 0],
+                        seed,
+                        widths=first.widths,
+                        num_classes=first.num_classes,
+                        replicates=replicates,
+                    ),
+                    float,
+                )
+                for s in range(len(labels[name]))
+            ]
+        )
+        for name in words
+    }
+    falls = {name: -np.diff(r, axis=1) for name, r in replicated.items()}
+    fall = -np.diff(neuron_entropy, axis=2)
+    dims = ("seed", "step", "class")
+    result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        "neuron_fall": (("network", *dims), fall),
+        "neuron_fall_se": (("network", *dims), np.stack([_spread(f) for f in falls.values()])),
+    }
+    names = list(words)
+    if {"trained", "untrained"} <= set(names):
+        trained, untrained = names.index("trained"), names.index("untrained")
+        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
+        result["excess_fall_se"] = (dims, _spread(falls["trained"] - falls["untrained"]))
+    return result
+
+
+def _spread(replicates: np.ndarray) -> np.ndarray:
+    """Standard deviation over the last axis; NaN replicates (no input drawn) are left out, if any are left."""
+    usable = ~np.isnan(replicates)
+    count = usable.sum(-1)
+    safe = np.maximum(count, 2)
+    mean = np.where(usable, replicates, 0).sum(-1, keepdims=True) / np.maximum(count, 1)[..., None]
+    squares = np.where(usable, replicates - mean, 0) ** 2
+    return np.where(count > 1, np.sqrt(squares.sum(-1) / (safe - 1)), math.nan)
