@@ -1,0 +1,54 @@
+"""The only reader of Flax: networks as apply functions that give each layer's activations by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from jaxentropy.errors import InputError
+
+COLLECTION = "intermediates"
+
+
+@dataclass(frozen=True)
+class Sown:
+    """Apply function of a Linen module: ``(variables, inputs) -> (output, {layer: activations})``.
+
+    The layers are what the module sows into the collection ``intermediates``, in the order in which it sows them. Two
+    of the same module are equal, so that programs compiled for one serve the other.
+    """
+
+    module: nn.Module
+
+    def __call__(self, variables: Any, inputs: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        if COLLECTION in variables:
+            raise InputError(
+                f"the variables carry a collection '{COLLECTION}' from an earlier pass; give the parameters only"
+            )
+        output, state = self.module.apply(variables, inputs, mutable=[COLLECTION])
+        layers = dict(_flatten(state.get(COLLECTION) or {}))
+        if not layers:
+            raise InputError(
+                f"{type(self.module).__name__} sows nothing into '{COLLECTION}'; in its __call__, add "
+                f"self.sow('{COLLECTION}', 'fc1', pre_activation) for each layer"
+            )
+        return output, layers
+
+
+def sown(module: nn.Module) -> Sown:
+    """The apply function for ``jaxentropy.record`` of a Linen module that sows its layers' activations."""
+    return Sown(module)
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = ""):
+    """(path, activations) of each sown value; a layer that was called k times gives path[0] … path[k-1]."""
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{path}/")
+        elif len(value) == 1:
+            yield path, value[0]
+        else:
+            yield from ((f"{path}[{i}]", call) for i, call in enumerate(value))
