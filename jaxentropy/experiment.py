@@ -1,0 +1,284 @@
+"""The main job: train, record, profile, judge, draw; and the same for activations from elsewhere."""
+
+import dataclasses
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from jaxentropy import report
+from jaxentropy.capture import sown
+from jaxentropy.datasets import Dataset, load
+from jaxentropy.errors import InputError
+from jaxentropy.files import write_text
+from jaxentropy.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.profile import load_profile, profile, save_profile
+from jaxentropy.recording import Recording, record
+from jaxentropy.train import Recipe, Trained, train
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},
+    "cnn": {"widths": (128,) * 4, "epochs": 10, "seeds": 3, "learning_rate": 2e-3},
+}
+_RECORD_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a run. What is left out takes the model's own default."""
+
+    dataset: str = "mnist5k"
+    """Images and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE or tfds:NAME."""
+    model: tuple[str, ...] = ("mlp", "cnn")
+    """Which networks: mlp, cnn, or both."""
+    widths: tuple[int, ...] | None = None
+    """Neurons of each fully connected (FC) hidden layer. [mlp: 128 six times; cnn: 128 four times]"""
+    channels: tuple[int, ...] = (16, 32)
+    """CNN: channels of each block of 3x3 convolutions; each block ends in 2x2 max-pooling."""
+    convolutions: int = 1
+    """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
+    activation: str = "relu"
+    """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
+    epochs: int | None = None
+    """Passes over the training images. [mlp: 15; cnn: 10]"""
+    seeds: int | None = None
+    """Networks to train, each from its own seed. [mlp: 5; cnn: 3]"""
+    seed: int = 0
+    """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
+    batch_size: int = 64
+    """Images a training step."""
+    learning_rate: float | None = None
+    """Adam's first learning rate; it falls to zero along a cosine. [mlp: 0.001; cnn: 0.002]"""
+    split: str = "train"
+    """Which images are recorded: train or test."""
+    shuffles: int = 1
+    """Label permutations averaged in the shuffled-label null."""
+    bootstrap: int = 200
+    """Replicates of the bootstrap behind the verdict."""
+
+    def __post_init__(self):
+        for name in self.model:
+            if name not in _DEFAULTS:
+                raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
+        if self.activation not in ACTIVATIONS:
+            raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
+        if self.split not in ("train", "test"):
+            raise InputError(f"unknown split '{self.split}'; choose train or test")
+        if not self.model or len(set(self.model)) != len(self.model):
+            raise InputError(f"models are {' '.join(self.model) or 'none'}; expected one or more, each once")
+        for name in ("widths", "channels"):
+            sizes = getattr(self, name)
+            if sizes is not None and (not sizes or min(sizes) < 1):
+                raise InputError(f"{name} are {' '.join(map(str, sizes)) or 'empty'}; expected numbers of 1 or more")
+        for name, least in (
+            ("convolutions", 1), ("epochs", 0), ("seeds", 1), ("seed", 0), ("batch_size", 1), ("shuffles", 0),
+            ("bootstrap", 0), ("learning_rate", 0),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name.replace('_', ' ')} is {value}; expected {least} or more")
+
+    def of(self, model: str) -> "Config":
+        """The settings of one network, with its defaults filled in."""
+        filled = {k: v for k, v in _DEFAULTS[model].items() if getattr(self, k) is None}
+        return dataclasses.replace(self, model=(model,), **filled)
+
+
+def run(
+    config: Config,
+    out: str | os.PathLike,
+    *,
+    download: bool = False,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, xr.Dataset]:
+    """Train the networks and their untrained twins, record, profile, judge and draw, into the folder ``out``.
+
+    What is there already is not made again: a killed run goes on where it was.
+
+    Args:
+        config: the settings.
+        out: a new or empty folder, or one that holds this very run.
+        download: whether ``tfds:`` data sets may be fetched.
+        progress: show progress bars on standard error.
+        say: receives a line before each long step.
+
+    Returns:
+        The profile of each network, by the model's name.
+
+    Raises:
+        InputError: a data set that is not there, or a folder that is not ours or holds another run.
+    """
+    out = Path(out)
+    folders = {model: out if len(config.model) == 1 else out / model for model in config.model}
+    configs = {model: config.of(model) for model in config.model}
+    whole = configs[config.model[0]] if len(config.model) == 1 else config
+    refuse_other_run(out, whole)
+    missing = [model for model, folder in folders.items() if not (folder / report.PROFILE).exists()]
+    if missing:
+        say(f"loading {config.dataset}")
+        data = load(config.dataset, download=download)
+        for model in missing:  # a model that does not fit the images fails before anything is written
+            network = build(configs[model], len(data.class_names))
+            jax.eval_shape(network.init, jax.random.key(0), jnp.asarray(data.train_images[:1]))
+        if len(config.model) > 1:
+            claim(out, "run", dataclasses.asdict(config) | {"parts": config.model})
+        for model in missing:
+            claim(folders[model], "run", dataclasses.asdict(configs[model]))
+            save_profile(_profile(configs[model], data, folders[model], progress, say), folders[model] / report.PROFILE)
+    return {model: load_profile(folder / report.PROFILE) for model, folder in folders.items()}
+
+
+def analyze(file: str | os.PathLike, out: str | os.PathLike, *, shuffles: int, bootstrap: int, seed: int) -> xr.Dataset:
+    """Profile activations (an ``.npz`` of arrays and labels) or a saved Recording, into the folder ``out``.
+
+    Raises:
+        InputError: a file that is neither, or a folder that is not ours.
+    """
+    file, out = Path(file), Path(out)
+    settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}
+    refuse_foreign(out)
+    recording = read_activations(file)
+    result = profile({"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed)
+    result.attrs["subject"] = f"Activation patterns of {file.name}"
+    claim(out, "analyze", settings)
+    recording.save(out / report.RECORDINGS / "recorded.npz")
+    save_profile(result, out / report.PROFILE)
+    return result
+
+
+def read_activations(file: Path) -> Recording:
+    """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            if "header" in arrays:
+                return Recording.load(file)
+            if "labels" not in arrays:
+                raise InputError(
+                    f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
+                    "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
+                )
+            layers = {name: arrays[name] for name in arrays if name != "labels"}
+            if not layers:
+                raise InputError(f"{file} holds labels and no layer; expected an array [n, neurons] for each layer")
+            return Recording.from_activations(layers, arrays["labels"], meta={"network": "recorded"})
+    except InputError as error:
+        raise InputError(f"{file}: {error}" if str(file) not in str(error) else str(error)) from error
+    except FileNotFoundError:
+        raise InputError(f"no file {file}; expected an .npz of activations and labels, or a recording") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file} is damaged or not an .npz of plain arrays ({error})") from error
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise InputError if ``folder`` holds something that is not ours."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        try:
+            report.read_config(folder)
+        except InputError:
+            raise InputError(
+                f"{folder} exists and is not a jaxentropy results folder; choose another with --out"
+            ) from None
+
+
+def refuse_other_run(folder: Path, config: Config) -> None:
+    """Raise InputError if ``folder`` is not ours, or holds a run with other settings."""
+    refuse_foreign(folder)
+    if not (folder / report.CONFIG).exists():
+        return
+    settings, found = _settings(dataclasses.asdict(config)), report.read_config(folder)
+    differing = [
+        key
+        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts"})
+        if settings.get(key) != found.get(key)
+    ]
+    if differing or found.get("command") != "run":
+        told = ", ".join(f"{key}: {found.get(key, 'default')}, not {settings.get(key, 'default')}" for key in differing)
+        raise InputError(f"{folder} holds a run with other settings ({told}); choose another --out, or delete it")
+
+
+def claim(folder: Path, command: str, settings: dict[str, Any]) -> None:
+    """Make ``folder`` the results folder of this command by writing its ``config.toml``."""
+    entries = {"jaxentropy": version("jaxentropy"), "command": command} | _settings(settings)
+    write_text(folder / report.CONFIG, "".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items()))
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if v is not None}
+
+
+def build(config: Config, num_classes: int) -> nn.Module:
+    """The Linen module that a one-model configuration describes."""
+    assert config.widths is not None
+    if config.model == ("mlp",):
+        return MLP(config.widths, num_classes, config.activation)
+    return CNN(config.channels, config.widths, num_classes, config.activation, config.convolutions)
+
+
+def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]) -> xr.Dataset:
+    """Train (or restore), record (or load) and profile one network."""
+    assert config.seeds is not None
+    assert config.epochs is not None
+    assert config.learning_rate is not None
+    model = build(config, len(data.class_names))
+    seeds = tuple(range(config.seed, config.seed + config.seeds))
+    name = type(model).__name__
+    say(f"training {name} with {config.seeds} seeds for {config.epochs} epochs on {len(data.train_labels)} images")
+    networks = train(
+        model,
+        data,
+        seeds,
+        Recipe(config.epochs, config.batch_size, config.learning_rate),
+        checkpoints=folder / "checkpoints",
+        progress=progress,
+    )
+    say(f"recording {name}, trained and untrained, on the {config.split} images")
+    recordings: dict[str, list[Recording]] = {"trained": [], "untrained": []}
+    for i, seed in enumerate(seeds):
+        for kind, variables in zip(("untrained", "trained"), networks.of_seed(i), strict=True):
+            path = folder / report.RECORDINGS / f"{kind}-seed{seed:03d}.npz"
+            if not path.exists():
+                record(
+                    sown(model),
+                    variables,
+                    data.batches(config.split, _RECORD_BATCH),
+                    class_names=data.class_names,
+                    meta={"network": kind, "seed": seed, "split": config.split, "dataset": config.dataset},
+                    progress=progress and len(data.train_labels) > 20 * _RECORD_BATCH,
+                ).save(path)
+            recordings[kind].append(Recording.load(path))
+    say(f"profiling {name}")
+    result = profile(recordings, shuffles=config.shuffles, bootstrap=config.bootstrap, seed=config.seed)
+    channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
+    result.attrs["subject"] = (
+        f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation}) on {config.dataset}, "
+        f"{config.split} images"
+    )
+    result.attrs["backend"] = jax.default_backend()
+    return _with_history(result, networks)
+
+
+def _with_history(dataset: xr.Dataset, networks: Trained) -> xr.Dataset:
+    """The profile with the training's loss and accuracies by seed and epoch."""
+    described = {
+        "loss": (networks.loss, "training loss, mean over the epoch's steps", "nats"),
+        "train_accuracy": (networks.train_accuracy, "training accuracy, mean over the epoch's steps", "1"),
+        "test_accuracy": (networks.test_accuracy, "test accuracy after the epoch", "1"),
+    }
+    return dataset.assign(
+        {
+            name: (("seed", "epoch"), values, {"long_name": long_name, "units": units})
+            for name, (values, long_name, units) in described.items()
+        }
+    ).assign_coords(epoch=np.arange(1, networks.loss.shape[1] + 1))

@@ -1,0 +1,170 @@
+"""A results folder → ``summary.md`` and figures. Everything is drawn from the folder alone, as often as you like."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxentropy.errors import InputError
+from jaxentropy.files import atomic_path, write_text
+from jaxentropy.profile import load_profile
+from jaxentropy.recording import Recording
+from jaxentropy.verdict import markdown_table, verdict
+
+CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
+    "config.toml",
+    "profile.nc",
+    "summary.md",
+    "figures",
+    "recordings",
+)
+_FIGURE_TITLES = {
+    "entropy-by-depth": "Entropy of activation patterns against depth",
+    "information-by-depth": "What a neuron's state tells of the class",
+    "patterns": "Activation patterns of one class, layer by layer",
+    "firing-rates": "Firing rates within a class",
+    "rank-frequency": "Rank and frequency of patterns",
+}
+
+
+def write(folder: str | os.PathLike) -> str:
+    """Draw the figures of a results folder anew, write its ``summary.md``, and return its text without the figures.
+
+    A folder of several networks has a folder for each; all are drawn, and the summaries joined.
+
+    Raises:
+        InputError: not a results folder, or one with a missing or damaged file.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    parts = [folder / name for name in config.get("parts", [])]
+    if parts:
+        texts = [write(part) for part in parts]
+        joined = "\n".join(
+            text + _figure_section(f"{part.name}/{FIGURES}") for part, text in zip(parts, texts, strict=True)
+        )
+        write_text(folder / SUMMARY, joined)
+        return "\n".join(texts)
+
+    from jaxentropy.plots import figures  # matplotlib: only where something is drawn
+
+    profile = load_profile(folder / PROFILE)
+    recordings = {}
+    for path in sorted((folder / RECORDINGS).glob("*.npz")):
+        recording = Recording.load(path)
+        recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
+    if not recordings:
+        raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
+    for name, figure in figures(profile, recordings).items():
+        for suffix in ("png", "svg"):
+            with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
+                figure.savefig(temporary, metadata={"Date": None} if suffix == "svg" else None)
+        _close(figure)
+    text = summary(profile)
+    write_text(folder / SUMMARY, text + _figure_section(FIGURES))
+    return text
+
+
+def _figure_section(folder: str) -> str:
+    pictures = "\n".join(f"![{title}]({folder}/{name}.png)\n" for name, title in _FIGURE_TITLES.items())
+    return f"\n## Figures\n\n{pictures}"
+
+
+def summary(profile: xr.Dataset) -> str:
+    """The profile and its verdict as Markdown."""
+    lines = [f"# {profile.attrs.get('subject', 'Entropy of activation patterns')}", ""]
+    if "test_accuracy" in profile:
+        final = profile[["train_accuracy", "test_accuracy"]].isel(epoch=-1) if profile.sizes["epoch"] else None
+        if final is not None:
+            lines += [
+                f"Accuracy after {profile.sizes['epoch']} epochs, mean over {profile.sizes.get('seed', 1)} seeds: "
+                f"{_spread(final.train_accuracy)} train, {_spread(final.test_accuracy)} test.",
+                "",
+            ]
+    lines += [
+        f"{int(profile.n.sum())} inputs, {profile.sizes['class']} classes of {_range(profile.n.values)}. "
+        "Means over classes" + (" and seeds" if profile.sizes.get("seed", 1) > 1 else "") + "; entropies in bits.",
+        "",
+        layer_table(profile),
+        "",
+        "*per neuron*: mean over the layer's neurons of the entropy of a neuron's state (on or off), H(A∣Y) within a "
+        "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
+        "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
+        "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
+        "with any such class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ.",
+        "",
+        "## Verdict",
+        "",
+        str(verdict(profile)) if "neuron_fall" in profile else "One layer, or no bootstrap: no step to judge.\n",
+    ]
+    return "\n".join(lines)
+
+
+def layer_table(profile: xr.Dataset) -> str:
+    """One row a network and layer: the quantities of the profile, averaged over classes and seeds."""
+    mean = profile.mean([d for d in ("seed", "class") if d in profile.dims], skipna=False)
+    occupied = profile.isel({"class": np.flatnonzero(profile.n.values)})
+    by_class = occupied.mean([d for d in ("seed", "class") if d in occupied.dims], skipna=False)
+    saturated = profile.saturated.any("seed") if "seed" in profile.dims else profile.saturated
+    estimators = [str(e) for e in profile.estimator.values]
+    shown = [e for e in ("plugin", "chao_wang_jost") if e in estimators]
+    head = ["network", "layer", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
+    head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
+    head += ["unique", "coverage", "saturated"]
+    rows = []
+    for network in profile.network.values if "network" in profile.dims else [None]:
+        for layer in profile.layer.values:
+            at = {"layer": layer} | ({"network": network} if network is not None else {})
+            one, pooled = by_class.sel(at), mean.sel(at)
+            doubt = int(saturated.sel(at).sum())
+            conditional = pooled.neuron_entropy_pooled - pooled.neuron_information
+            rows.append(
+                [
+                    "—" if network is None else str(network),
+                    str(layer),
+                    *(_number(v, 3) for v in (conditional, pooled.neuron_entropy_pooled, pooled.neuron_information)),
+                    *(_number(one.pattern_entropy.sel(estimator=e), 2, doubt=bool(doubt)) for e in shown),
+                    _number(one.unique_fraction, 3),
+                    _number(one.coverage, 3),
+                    f"{doubt} of {profile.sizes['class']}",
+                ]
+            )
+    return markdown_table(head, rows)
+
+
+def read_config(folder: str | os.PathLike) -> Mapping[str, Any]:
+    """The ``config.toml`` of a results folder; InputError if the folder is not one of ours."""
+    path = Path(folder) / CONFIG
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        config = {}
+    if "jaxentropy" not in config:
+        raise InputError(f"{folder} is not a jaxentropy results folder: it has no {CONFIG} of ours")
+    return config
+
+
+def _number(value: xr.DataArray, digits: int, *, doubt: bool = False) -> str:
+    if np.isnan(value):
+        return "—"
+    return f"({float(value):.{digits}f})" if doubt else f"{float(value):.{digits}f}"
+
+
+def _spread(values: xr.DataArray) -> str:
+    mean, low, high = (float(f(values)) for f in (np.mean, np.min, np.max))
+    return f"{mean:.3f}" if values.size == 1 else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _range(n: np.ndarray) -> str:
+    low, high = int(n.min()), int(n.max())
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _close(figure) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
