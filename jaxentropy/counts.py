@@ -1,6 +1,7 @@
 """Sufficient statistics: what was seen how often. Counts are exact integers; division happens later."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,6 +31,7 @@ class PatternCounts(NamedTuple):
     f: Int[Array, "*batch clas slot"]
 
 
+@partial(jax.jit, static_argnames=("num_classes", "quantizer"))
 def count_patterns(
     activations: Shaped[Array, "n neuron"],
     labels: Int[Array, " n"],
@@ -38,7 +40,7 @@ def count_patterns(
 ) -> PatternCounts:
     """Count the neurons that are on and the patterns that recur, for all classes in one compiled program.
 
-    May be called inside ``jit`` and ``vmap`` (``num_classes`` and ``quantizer`` are static).
+    Compiled once for each shape, ``num_classes`` and ``quantizer``; may be called inside ``jit`` and ``vmap``.
 
     Args:
         activations: ``float[n, d]``, or states (bool).
@@ -58,6 +60,7 @@ def count_patterns(
     return count_words(pack(quantizer(activations)), labels, num_classes, activations.shape[1])
 
 
+@partial(jax.jit, static_argnames=("num_classes", "width"))
 def count_words(
     words: UInt32[Array, "n word"], labels: Int[Array, " n"], num_classes: int, width: int
 ) -> PatternCounts:

@@ -2,7 +2,6 @@
 
 import gzip
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxentropy.errors import InputError
+from jaxentropy.files import open_npz
 
 NAMES = ("mnist5k", "fashion-mnist", "fashion-mnist:FOLDER", "idx:FOLDER", "npz:FILE", "tfds:NAME")
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
@@ -123,23 +123,20 @@ def _read_idx(folder: Path, stem: str, remedy: str) -> np.ndarray:
 
 
 def _npz(name: str, path: Path) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if {"x_train", "y_train", "x_test", "y_test"} <= set(file):
-                return _dataset(name, *(file[key] for key in ("x_train", "y_train", "x_test", "y_test")))
-            if {"images", "labels"} <= set(file):
-                _check_pair(name, "images", file["images"], file["labels"])
-                return _split(name, file["images"], file["labels"])
-            raise InputError(
-                f"{path} holds {', '.join(file) or 'nothing'}; expected x_train, y_train, x_test, y_test, "
-                "or images and labels"
-            )
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"no file {path}; give --dataset npz:FILE with an existing .npz") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} is damaged or not an .npz of plain arrays ({error})") from error
+    with open_npz(
+        path,
+        missing=f"no file {path}; give --dataset npz:FILE with an existing .npz",
+        damaged=f"{path} is damaged or not an .npz of plain arrays",
+    ) as file:
+        if {"x_train", "y_train", "x_test", "y_test"} <= set(file):
+            return _dataset(name, *(file[key] for key in ("x_train", "y_train", "x_test", "y_test")))
+        if {"images", "labels"} <= set(file):
+            _check_pair(name, "images", file["images"], file["labels"])
+            return _split(name, file["images"], file["labels"])
+        raise InputError(
+            f"{path} holds {', '.join(file) or 'nothing'}; expected x_train, y_train, x_test, y_test, "
+            "or images and labels"
+        )
 
 
 def _tfds(name: str, dataset: str, download: bool) -> Dataset:

@@ -111,7 +111,11 @@ def entropy(counts: Int[Array, "*batch k"], method: str = "chao_wang_jost") -> F
         InputError: unknown method, counts that are not integers, or (outside ``jit``) negative ones.
     """
     counts = _integers(counts, "entropy")
-    function = estimator(method)
+    return _entropy(counts, estimator(method))
+
+
+@partial(jax.jit, static_argnums=1)
+def _entropy(counts: Int[jax.Array, "*batch k"], function: Estimator) -> Float[jax.Array, "*batch"]:
     return jnp.vectorize(lambda c: function(c, jnp.ones_like(c)), signature="(k)->()")(counts)
 
 
@@ -167,7 +171,7 @@ def estimate(
     return jax.vmap(function)(j, f), errors
 
 
-def _integers(counts: Shaped[Array, "*batch k"], caller: str) -> Int[jax.Array, "*batch k"]:
+def _integers(counts: Shaped[Array, "..."], caller: str) -> Int[jax.Array, "*batch k"]:
     counts = jnp.asarray(counts)
     if not jnp.issubdtype(counts.dtype, jnp.integer) or counts.ndim < 1:
         raise InputError(f"{caller}: counts are {counts.dtype}{list(counts.shape)}; expected integers [..., K]")

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +19,7 @@ from jaxentropy import report
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset, load
 from jaxentropy.errors import InputError
-from jaxentropy.files import write_text
+from jaxentropy.files import open_npz, write_text
 from jaxentropy.models import ACTIVATIONS, CNN, MLP
 from jaxentropy.profile import load_profile, profile, save_profile
 from jaxentropy.recording import Recording, record
@@ -160,25 +158,23 @@ def analyze(file: str | os.PathLike, out: str | os.PathLike, *, shuffles: int, b
 
 def read_activations(file: Path) -> Recording:
     """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if "header" in arrays:
-                return Recording.load(file)
-            if "labels" not in arrays:
-                raise InputError(
-                    f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
-                    "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
-                )
-            layers = {name: arrays[name] for name in arrays if name != "labels"}
-            if not layers:
-                raise InputError(f"{file} holds labels and no layer; expected an array [n, neurons] for each layer")
+    with open_npz(
+        file,
+        missing=f"no file {file}; expected an .npz of activations and labels, or a recording",
+        damaged=f"{file} is damaged or not an .npz of plain arrays",
+    ) as arrays:
+        if "header" in arrays:
+            return Recording.load(file)
+        if "labels" not in arrays:
+            raise InputError(
+                f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
+                "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
+            )
+        layers = {name: arrays[name] for name in arrays if name != "labels"}
+        try:
             return Recording.from_activations(layers, arrays["labels"], meta={"network": "recorded"})
-    except InputError as error:
-        raise InputError(f"{file}: {error}" if str(file) not in str(error) else str(error)) from error
-    except FileNotFoundError:
-        raise InputError(f"no file {file}; expected an .npz of activations and labels, or a recording") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{file} is damaged or not an .npz of plain arrays ({error})") from error
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -1,10 +1,17 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are read whole or not at all."""
 
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from jaxentropy.errors import InputError
 
 
 @contextmanager
@@ -30,3 +37,30 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def open_npz(path: str | os.PathLike, *, missing: str, damaged: str) -> Iterator[NpzFile]:
+    """The arrays of an ``.npz`` without pickled objects.
+
+    Raises:
+        InputError: no such file (``missing``), or one that cannot be read to the end of the block (``damaged``).
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(missing) from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(f"{damaged} ({' '.join(str(error).split())[:120]})") from error

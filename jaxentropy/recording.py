@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxentropy.errors import InputError
-from jaxentropy.files import atomic_path
+from jaxentropy.files import atomic_path, open_npz
 from jaxentropy.patterns import Array, Quantizer, Sign, pack, unpack, words_for
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
@@ -167,38 +165,27 @@ class Recording:
         Raises:
             InputError: no such file, a damaged or truncated one, or one that is not a recording.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                if "header" not in file:
-                    raise InputError(f"{path} is not a recording: expected a file written by Recording.save")
-                header = json.loads(file["header"].tobytes())
-                if header.get("format") != _FORMAT or header.get("version") != _VERSION:
-                    raise InputError(
-                        f"{path} is not a recording of version {_VERSION}: its header says "
-                        f"{header.get('format')!r} {header.get('version')!r}"
-                    )
-                return cls(
-                    tuple(header["layers"]),
-                    tuple(header["widths"]),
-                    tuple(file[f"words_{i}"] for i in range(len(header["layers"]))),
-                    file["labels"],
-                    tuple(header["class_names"]),
-                    header["meta"],
+        with open_npz(
+            path,
+            missing=f"no recording at {path}",
+            damaged=f"{path} is damaged or not a recording; delete it and record again",
+        ) as file:
+            if "header" not in file:
+                raise InputError(f"{path} is not a recording: expected a file written by Recording.save")
+            header = json.loads(file["header"].tobytes())
+            if header.get("format") != _FORMAT or header.get("version") != _VERSION:
+                raise InputError(
+                    f"{path} is not a recording of version {_VERSION}: its header says "
+                    f"{header.get('format')!r} {header.get('version')!r}"
                 )
-        except InputError:
-            raise
-        except FileNotFoundError:
-            raise InputError(f"no recording at {path}") from None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            AttributeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise InputError(f"{path} is damaged or not a recording ({error}); delete it and record again") from error
+            return cls(
+                tuple(header["layers"]),
+                tuple(header["widths"]),
+                tuple(file[f"words_{i}"] for i in range(len(header["layers"]))),
+                file["labels"],
+                tuple(header["class_names"]),
+                header["meta"],
+            )
 
 
 def concatenate(recordings: Sequence[Recording]) -> Recording:

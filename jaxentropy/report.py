@@ -95,7 +95,7 @@ def summary(profile: xr.Dataset) -> str:
         "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
         "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
         "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
-        "with any such class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ.",
+        "with any such class the pattern entropy stands in parentheses. —: undefined, all patterns of a class differ.",
         "",
         "## Verdict",
         "",

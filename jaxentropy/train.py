@@ -220,6 +220,10 @@ def _looped_epoch(step: Callable) -> Callable:
     return run
 
 
+def _shapes(tree: Any) -> list[tuple[int, ...]]:
+    return sorted(tuple(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
 class _Checkpoints:
     """The newest training state in a folder; a killed run goes on from it, and a half-written one is never read."""
 
@@ -228,7 +232,11 @@ class _Checkpoints:
 
         self._ocp = ocp
         self._folder = Path(folder).absolute()
-        self._manager = ocp.CheckpointManager(self._folder, options=ocp.CheckpointManagerOptions(max_to_keep=1))
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(max_to_keep=1),
+            item_handlers=ocp.StandardCheckpointHandler(),
+        )
         self._saved = time.monotonic()
 
     def restore(self, state: _State, history: dict[str, np.ndarray]) -> tuple[int, _State, dict[str, np.ndarray]]:
@@ -236,15 +244,13 @@ class _Checkpoints:
         epoch = self._manager.latest_step()
         if epoch is None:
             return 0, state, history
-        try:
-            found = self._manager.restore(
-                epoch, args=self._ocp.args.StandardRestore({"state": state._asdict(), "history": history})
-            )
-        except Exception as error:  # orbax and tensorstore raise many kinds
+        wanted = {"state": state._asdict(), "history": history}
+        there = self._manager.item_metadata(epoch)
+        if _shapes(getattr(there, "tree", there)) != _shapes(wanted):
             raise InputError(
-                f"the checkpoint in {self._folder} does not fit this model and these settings "
-                f"({str(error).splitlines()[0][:120]}); delete the folder to train anew"
-            ) from error
+                f"the checkpoint in {self._folder} is of another model or other settings; delete the folder to train anew"
+            )
+        found = self._manager.restore(epoch, args=self._ocp.args.StandardRestore(wanted))
         return epoch, _State(**found["state"]), {k: np.array(v) for k, v in found["history"].items()}
 
     def save(self, epoch: int, state: _State, history: dict[str, np.ndarray], *, last: bool) -> None:

@@ -151,13 +151,19 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
 
     def answer(name: str) -> str:
         one = table.sel(network=name)
+        claim, cell = (
+            {word: _number(words, word) for word in vocabulary}
+            for words, vocabulary in (
+                (one.neuron_monotone, ("holds", "contradicted", "undecided")),
+                (one.neuron, ("falls", "rises", "undecided")),
+            )
+        )
         return (
-            f"the {name} network: at every step{in_all} for {_number(one.neuron_monotone, 'holds')} of {classes} "
-            f"classes; contradicted, as a step rises, for {_number(one.neuron_monotone, 'contradicted')}; undecided "
-            f"for {_number(one.neuron_monotone, 'undecided')}. Of its {cells} cells (a class and a step to the next layer) "
-            f"{_number(one.neuron, 'falls')} fall, {_number(one.neuron, 'rises')} rise, "
-            f"{_number(one.neuron, 'undecided')} are undecided; the mean over classes falls at "
-            f"{_number(one.neuron_mean, 'falls')} of {steps} steps and rises at {_number(one.neuron_mean, 'rises')}."
+            f"the {name} network: at every step{in_all} for {claim['holds']} of {classes} classes; contradicted (a "
+            f"step rises) for {claim['contradicted']}; undecided for {claim['undecided']}. Of its {cells} cells (a class "
+            f"and a step to the next layer) {cell['falls']} fall, {cell['rises']} rise, {cell['undecided']} are undecided; "
+            f"the mean over classes falls at {_number(one.neuron_mean, 'falls')} of {steps} steps and rises at "
+            f"{_number(one.neuron_mean, 'rises')}."
         )
 
     parts = [f"**Does neuron entropy fall with depth?** In {answer(main)}"]

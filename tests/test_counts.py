@@ -1,0 +1,117 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxentropy as je
+from jaxentropy import counts as counts_module
+from jaxentropy.counts import count_words, max_multiplicities
+from tests import oracles
+
+
+def few_patterns(rng, n, width, kinds):
+    """n states drawn from a few patterns, so that multiplicities vary."""
+    return (rng.random((kinds, width)) < 0.5)[rng.integers(0, kinds, n) ** 2 // kinds]
+
+
+def check(counts, states, labels, num_classes):
+    for c in range(num_classes):
+        mine = states[labels == c]
+        assert counts.n[c] == len(mine)
+        np.testing.assert_array_equal(counts.on[c], mine.sum(0))
+        found = {int(j): int(f) for j, f in zip(counts.j, counts.f[c], strict=True) if f}
+        assert found == oracles.multiplicities(mine)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2, 5]), st.sampled_from([3, 33]))
+def test_counts_agree_with_dictionaries(seed, num_classes, width):
+    rng = np.random.default_rng(seed)
+    states = few_patterns(rng, 150, width, 20)
+    labels = rng.integers(0, num_classes, 150)
+    check(je.count_patterns(states.astype(np.float32), labels, num_classes), states, labels, num_classes)
+
+
+def test_more_inputs_than_a_chunk_and_an_empty_class(rng):
+    states = few_patterns(rng, 2500, 40, 300)
+    labels = rng.integers(0, 4, 2500)
+    labels[labels == 2] = 3
+    check(je.count_patterns(states, labels, 4), states, labels, 4)
+
+
+def test_labels_outside_are_not_counted(rng):
+    states = few_patterns(rng, 100, 10, 8)
+    labels = rng.integers(-1, 4, 100)
+    kept = (labels >= 0) & (labels < 3)
+    check(je.count_patterns(states, labels, 3), states[kept], labels[kept], 3)
+
+
+def test_order_of_inputs_does_not_matter(rng):
+    states, labels = few_patterns(rng, 200, 30, 40), rng.integers(0, 3, 200)
+    order = rng.permutation(200)
+    for a, b in zip(
+        je.count_patterns(states, labels, 3), je.count_patterns(states[order], labels[order], 3), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_jit_and_vmap_give_the_same(rng):
+    states = np.stack([few_patterns(rng, 120, 34, 15) for _ in range(3)])
+    labels = rng.integers(0, 2, (3, 120))
+    many = jax.jit(jax.vmap(lambda s, y: je.count_patterns(s, y, 2)))(jnp.asarray(states), jnp.asarray(labels))
+    for i in range(3):
+        check(jax.tree.map(lambda a, i=i: a[i], many), states[i], labels[i], 2)
+
+
+def test_no_inputs_give_zeros():
+    counts = je.count_patterns(np.zeros((0, 5), np.float32), np.zeros(0, int), 2)
+    assert [int(np.abs(a).sum()) for a in counts] == [0, 0, 0, 0]
+
+
+def test_most_multiplicities_is_reached():
+    """Patterns seen 1, 2, …, 13 times: 91 inputs, and the static number of slots is just enough."""
+    which = np.repeat(np.arange(13), np.arange(1, 14))
+    counts = je.count_patterns(np.eye(13, dtype=bool)[which], which % 2, 2)
+    assert len(counts.j) == max_multiplicities(91) == 13
+    assert counts.f.sum(0).tolist() == [1] * 13
+
+
+def test_second_call_of_the_same_shapes_compiles_nothing(rng):
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, duration, **_: compiled.append(event) if "backend_compile" in event else None
+    )
+    count = jax.jit(lambda w, y: count_words(w, y, 2, 20))
+    for _ in range(2):
+        words, labels = je.pack(few_patterns(rng, 77, 20, 9)), jnp.asarray(rng.integers(0, 2, 77))
+        before = len(compiled)
+        jax.block_until_ready(count(words, labels))
+    assert len(compiled) == before
+    assert before > 0
+
+
+@pytest.mark.parametrize(
+    ("activations", "labels", "classes", "told"),
+    [
+        (np.zeros((3, 2, 2)), np.zeros(3, int), 1, r"\(3, 2, 2\)|\[3,2,2\]"),
+        (np.zeros((3, 2)), np.zeros(4, int), 1, r"\(4,\)|\[4\]"),
+        (np.zeros((3, 2)), np.zeros(3, int), 0, "0 classes"),
+        (np.zeros((3, 0)), np.zeros(3, int), 1, "no neurons"),
+    ],
+)
+def test_refuses(activations, labels, classes, told):
+    with pytest.raises((ValueError, TypeError), match=told):
+        je.count_patterns(activations, labels, classes)
+
+
+def test_planted_bug_a_hash_that_forgets_a_word_is_caught(rng, monkeypatch):
+    """A control: the oracle must see patterns that are merged because their second word is ignored."""
+    honest = counts_module.fingerprint
+    monkeypatch.setattr(counts_module, "fingerprint", lambda words: honest(words[:, :1]))
+    states = few_patterns(rng, 100, 40, 30)
+    states[:, :32] = False
+    labels = np.zeros(100, int)
+    with pytest.raises(AssertionError):
+        check(je.count_patterns(states, labels, 1), states, labels, 1)

@@ -1,0 +1,82 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxentropy as je
+from jaxentropy.patterns import fingerprint
+from tests import oracles
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 100])
+def test_pack_agrees_with_bit_loop_and_unpack_inverts(width, rng):
+    states = rng.random((50, width)) < 0.5
+    words = je.pack(states)
+    assert words.dtype == jnp.uint32
+    np.testing.assert_array_equal(words, oracles.pack(states))
+    np.testing.assert_array_equal(je.unpack(words, width), states)
+
+
+def test_pack_takes_integers_batch_axes_jit_and_vmap(rng):
+    states = rng.integers(0, 2, (3, 4, 37))
+    expected = np.stack([oracles.pack(s.astype(bool)) for s in states])
+    np.testing.assert_array_equal(je.pack(states), expected)
+    np.testing.assert_array_equal(jax.jit(je.pack)(states), expected)
+    np.testing.assert_array_equal(jax.vmap(je.pack)(jnp.asarray(states)), expected)
+
+
+@pytest.mark.parametrize(
+    ("states", "error", "told"),
+    [
+        (np.array([[0.5]]), TypeError, "bool or 0/1"),
+        (np.array([[0, 2]]), ValueError, "from 0 to 2"),
+        (np.array([[-1, 0]]), ValueError, "from -1 to 0"),
+        (np.zeros((3, 0), bool), ValueError, "no neurons"),
+    ],
+)
+def test_pack_refuses(states, error, told):
+    with pytest.raises(error, match=told):
+        je.pack(states)
+
+
+def test_unpack_refuses_wrong_width():
+    with pytest.raises(ValueError, match="33 neurons take 2 words"):
+        je.unpack(jnp.zeros((5, 1), jnp.uint32), 33)
+
+
+def test_sign_names_what_zero_is():
+    activations = np.array([-1.0, 0.0, 2.0], np.float32)
+    assert je.Sign()(activations).tolist() == [False, False, True]
+    assert je.Sign(zero="on")(activations).tolist() == [False, True, True]
+    with pytest.raises((ValueError, TypeError), match="maybe"):
+        je.Sign(zero="maybe")  # pyright: ignore[reportArgumentType]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 70))
+def test_fingerprints_differ_exactly_where_patterns_differ(seed, width):
+    """2⁻⁶⁴ a pair: in some ten thousand pairs an equal fingerprint of different patterns is a bug, not luck."""
+    states = np.random.default_rng(seed).random((60, width)) < 0.5
+    words = np.asarray(je.pack(states))
+    prints = np.asarray(fingerprint(words, seed=seed % 1000))
+    assert len(np.unique(prints, axis=0)) == len(np.unique(words, axis=0))
+
+
+def test_every_neuron_reaches_both_halves_of_the_fingerprint():
+    """One neuron flipped at a time; published codes have lost bit 63 and merged patterns."""
+    words = np.concatenate([np.zeros((1, 130), bool), np.eye(130, dtype=bool)])
+    prints = np.asarray(fingerprint(je.pack(words)))
+    assert len(np.unique(prints[:, 0])) == len(np.unique(prints[:, 1])) == 131
+
+
+def test_fingerprint_lanes_look_uniform(rng):
+    words = rng.integers(0, 2**32, (20_000, 3), dtype=np.uint32)
+    bits = np.unpackbits(np.asarray(fingerprint(words)).view(np.uint8), axis=1)
+    assert np.abs(bits.mean(0) - 0.5).max() < 5 * 0.5 / np.sqrt(len(words))
+
+
+def test_other_seed_other_fingerprint(rng):
+    words = rng.integers(0, 2**32, (100, 2), dtype=np.uint32)
+    assert not np.any(np.asarray(fingerprint(words, 0)) == np.asarray(fingerprint(words, 1)))

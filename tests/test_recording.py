@@ -1,0 +1,191 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxentropy as je
+from jaxentropy.recording import in_depth_order
+from tests.conftest import random_recording
+
+
+def same(a: je.Recording, b: je.Recording) -> bool:
+    return (a.layers, a.widths, a.class_names, dict(a.meta)) == (
+        b.layers,
+        b.widths,
+        b.class_names,
+        dict(b.meta),
+    ) and all(np.array_equal(x, y) for x, y in zip((*a.words, a.labels), (*b.words, b.labels), strict=True))
+
+
+def test_from_activations_keeps_signs_and_order(rng):
+    activations = {f"fc{i}": rng.normal(size=(20, 35)) for i in (2, 10, 9)}
+    recording = je.Recording.from_activations(activations, rng.integers(0, 4, 20), class_names=list("abcde"))
+    assert recording.layers == ("fc2", "fc10", "fc9")
+    assert recording.num_classes == 5
+    for name, values in activations.items():
+        np.testing.assert_array_equal(recording.states(name), values > 0)
+
+
+def test_save_and_load(tmp_path):
+    recording = random_recording(0)
+    recording.save(tmp_path / "r.npz")
+    assert same(je.Recording.load(tmp_path / "r.npz"), recording)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
+
+
+def test_no_pickle_is_written(tmp_path):
+    random_recording(0).save(tmp_path / "r.npz")
+    with np.load(tmp_path / "r.npz", allow_pickle=False) as file:
+        assert {file[name].dtype.kind for name in file} <= {"u", "i"}
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "r.npz"
+    random_recording(0).save(path)
+    before = path.read_bytes()
+
+    def fails(file, **arrays):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", fails)
+    with pytest.raises(OSError, match="disk full"):
+        random_recording(1).save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, 0.5, 0.99])
+def test_truncated_files_are_refused(tmp_path, keep):
+    path = tmp_path / "r.npz"
+    random_recording(0).save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    with pytest.raises(je.InputError, match="damaged or not a recording"):
+        je.Recording.load(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(je.InputError, match="no recording at"):
+        je.Recording.load(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", a=np.arange(3))
+    with pytest.raises(je.InputError, match="not a recording"):
+        je.Recording.load(tmp_path / "other.npz")
+    header = np.frombuffer(json.dumps({"format": "jaxentropy-recording", "version": 99}).encode(), np.uint8)
+    np.savez(tmp_path / "newer.npz", header=header)
+    with pytest.raises(je.InputError, match="99"):
+        je.Recording.load(tmp_path / "newer.npz")
+
+
+def test_split_and_concatenate_give_the_whole():
+    recording = random_recording(0)
+    parts = [recording.take(np.arange(0, 31)), recording.take(np.arange(90) >= 31)]
+    assert same(je.concatenate(parts), recording)
+
+
+@pytest.mark.parametrize(
+    ("activations", "labels", "told"),
+    [
+        ({"a": np.zeros((3, 2))}, [0, 1], r"layer 'a' has shape \[3, 2\]; expected \[2, neurons\]"),
+        ({"a": np.zeros((2, 2, 2))}, [0, 1], "more axes"),
+        ({"a": np.array([[np.nan, 1], [np.inf, 2]])}, [0, 1], "layer 'a': 2 of 4 activations are NaN or infinite"),
+        ({"a": np.array([["x"], ["y"]])}, [0, 1], "expected real numbers"),
+        ({"a": np.zeros((2, 2))}, [0, -1], "labels run from -1 to 0"),
+        ({"a": np.zeros((2, 2))}, [0.5, 1], "expected a whole number"),
+        ({"a": np.zeros((0, 2))}, np.zeros(0, int), "no inputs"),
+        ({}, [0, 1], "one or more layers"),
+    ],
+)
+def test_from_activations_refuses(activations, labels, told):
+    with pytest.raises(je.InputError, match=told):
+        je.Recording.from_activations(activations, np.asarray(labels))
+
+
+def test_concatenate_refuses():
+    with pytest.raises(je.InputError, match="got none"):
+        je.concatenate([])
+    with pytest.raises(je.InputError, match="same layers"):
+        je.concatenate([random_recording(0), random_recording(0, widths=(5, 40, 34))])
+
+
+def test_states_of_an_unknown_layer():
+    with pytest.raises(je.InputError, match="no layer 'fc9' in this recording; it has fc1, fc2, fc3"):
+        random_recording(0).states("fc9")
+
+
+def linear(weights, inputs):
+    """A network of two layers, as an apply function."""
+    hidden = inputs @ weights["a"]
+    return hidden.sum(-1), {"late": hidden, "early": jnp.tanh(hidden)[:, :3]}
+
+
+def batches(inputs, labels, size):
+    return ((inputs[i : i + size], labels[i : i + size]) for i in range(0, len(labels), size))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100])
+def test_record_agrees_with_the_whole_at_once(rng, size):
+    inputs, labels = rng.normal(size=(100, 6)).astype(np.float32), rng.integers(0, 3, 100)
+    weights = {"a": rng.normal(size=(6, 37)).astype(np.float32)}
+    recording = je.record(linear, weights, batches(inputs, labels, size))
+    assert recording.layers == ("late", "early")
+    whole = {k: np.asarray(v) for k, v in linear(weights, inputs)[1].items()}
+    np.testing.assert_array_equal(recording.states("late"), whole["late"] > 0)
+    np.testing.assert_array_equal(recording.states("early"), whole["early"] > 0)
+    np.testing.assert_array_equal(recording.labels, labels)
+
+
+def test_record_chooses_and_orders_layers(rng):
+    inputs, labels = rng.normal(size=(10, 6)).astype(np.float32), np.zeros(10, int)
+    weights = {"a": rng.normal(size=(6, 5)).astype(np.float32)}
+    assert je.record(linear, weights, [(inputs, labels)], layers=["early"]).layers == ("early",)
+    with pytest.raises(je.InputError, match="no layer 'deep'; the network gives"):
+        je.record(linear, weights, [(inputs, labels)], layers=["deep"])
+
+
+def test_layers_that_jit_sorted_are_put_back_by_number():
+    @jax.jit
+    def many(_, inputs):
+        return inputs, {f"fc{i}": inputs * i for i in (1, 2, 9, 10, 11)}
+
+    recording = je.record(many, None, [(np.ones((2, 3), np.float32), np.array([0, 1]))])
+    assert recording.layers == ("fc1", "fc2", "fc9", "fc10", "fc11")
+    assert in_depth_order(["b2", "b10", "a"]) == ("b2", "b10", "a")
+
+
+def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
+    inputs, labels = np.ones((5, 6), np.float32), np.zeros(5, int)
+    inputs[3, 0] = np.nan
+    with pytest.raises(je.InputError, match=r"layer 'late': 4 of 20 activations are NaN"):
+        je.record(linear, {"a": np.ones((6, 4), np.float32)}, batches(inputs, labels, 3))
+
+    def logarithm(_, inputs):  # minus infinity on the zeros that fill the last batch up
+        return inputs, {"log": jnp.log(inputs)}
+
+    assert je.record(logarithm, None, batches(np.ones((5, 2), np.float32), labels, 3)).n == 5
+
+
+@pytest.mark.parametrize(
+    ("apply_fn", "data", "told"),
+    [
+        (linear, [], "no batch"),
+        (linear, [(np.ones((2, 6), np.float32), np.zeros(3, int))], "2 inputs and 3 labels"),
+        (linear, [(np.ones((k, 6), np.float32), np.zeros(k, int)) for k in (2, 3)], "largest first"),
+        (lambda v, x: x, [(np.ones((2, 6), np.float32), np.zeros(2, int))], "expected apply_fn"),
+        (lambda v, x: (x, {}), [(np.ones((2, 6), np.float32), np.zeros(2, int))], "no layers"),
+        (lambda v, x: (x, {"c": x[:, None]}), [(np.ones((2, 6), np.float32), np.zeros(2, int))], r"\[2, 1, 6\]"),
+        (linear, [(np.ones((2, 6), np.float32), np.array([0, -3]))], "labels run from -3"),
+    ],
+)  # fmt: skip
+def test_record_refuses(apply_fn, data, told):
+    with pytest.raises(je.InputError, match=told):
+        je.record(apply_fn, {"a": np.ones((6, 4), np.float32)}, data)
+
+
+def test_recording_checks_its_parts():
+    with pytest.raises(je.InputError, match=r"expected uint32\[2, 2\]"):
+        je.Recording(("a",), (40,), (np.zeros((2, 1), np.uint32),), np.zeros(2, np.int32), ("0",))
+    with pytest.raises(je.InputError, match="expected as many of each"):
+        je.Recording(("a", "b"), (40,), (np.zeros((2, 2), np.uint32),), np.zeros(2, np.int32), ("0",))
