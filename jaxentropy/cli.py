@@ -6,6 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -15,33 +16,49 @@ from jaxentropy.errors import InputError
 from jaxentropy.experiment import Config
 
 _PROGRAM = "jaxentropy"
+_OVERVIEW = """usage: jaxentropy COMMAND ...
+
+How a neural network's activation patterns settle with depth, and how much of that can be trusted.
+
+  jaxentropy run                 train networks and their untrained twins, record, profile, judge and draw
+  jaxentropy analyze acts.npz    the same for activations that any framework wrote
+  jaxentropy report FOLDER       draw the figures of a results folder anew
+
+Start with `jaxentropy run`. `jaxentropy COMMAND --help` shows examples and every option.
+"""
+_Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+
+def _otherwise(metavar: str, default: str):
+    """How a help text shows an option whose default depends on the others."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 def run(
     config: Annotated[Config, tyro.conf.arg(name="")],
-    out: Path | None = None,
-    download: bool = False,
-    debug: bool = False,
+    out: Annotated[Path | None, _otherwise("PATH", "runs/DATASET-MODELS")] = None,
+    download: _Flag = False,
+    debug: _Flag = False,
 ) -> None:
     """Train networks and their untrained twins, record, profile, judge and draw: the main job.
 
     The results folder holds config.toml, profile.nc, recordings/, checkpoints/, figures/ and summary.md, for several
     models one such folder each. The same command again goes on where it was, and redraws what is finished.
 
-    Examples:
+    Try:
 
       jaxentropy run
-          an MLP of 6 FC layers and a CNN with 4, on 5,000 real digits, in about two minutes
+        an MLP of 6 FC layers and a CNN with 4, on 5,000 real digits
 
       jaxentropy run --dataset fashion-mnist --model mlp --widths 512 256 128 64 --seeds 3
-          another data set, narrowing layers
+        another data set, narrowing layers
 
       jaxentropy run --dataset npz:mine.npz --activation tanh --out runs/mine-tanh
-          your own images: arrays x_train, y_train, x_test, y_test
+        your own images: arrays x_train, y_train, x_test, y_test
 
     Args:
         config: the settings.
-        out: Results folder. [runs/DATASET-MODELS]
+        out: Results folder.
         download: Fetch a tfds: data set that is not on this machine.
         debug: Show the traceback of an error.
     """
@@ -56,11 +73,11 @@ def run(
 
 def analyze(
     file: tyro.conf.Positional[Path],
-    out: Path | None = None,
+    out: Annotated[Path | None, _otherwise("PATH", "FILE without its ending, and -profile")] = None,
     shuffles: int = 1,
     bootstrap: int = 200,
     seed: int = 0,
-    debug: bool = False,
+    debug: _Flag = False,
 ) -> None:
     """Profile activations that any framework wrote, or a saved Recording.
 
@@ -69,7 +86,7 @@ def analyze(
 
       np.savez("acts.npz", labels=labels, fc1=z1, fc2=z2, fc3=z3)
 
-    Examples:
+    Try:
 
       jaxentropy analyze acts.npz
 
@@ -77,7 +94,7 @@ def analyze(
 
     Args:
         file: The .npz.
-        out: Results folder. [FILE without its ending, with -profile]
+        out: Results folder.
         shuffles: Label permutations averaged in the shuffled-label null.
         bootstrap: Replicates of the bootstrap behind the verdict.
         seed: Seeds the shuffled labels and the bootstrap.
@@ -91,10 +108,10 @@ def analyze(
     _tell(report.write(folder), folder)
 
 
-def redraw(folder: tyro.conf.Positional[Path], debug: bool = False) -> None:
+def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
     """Draw the figures of a results folder anew, and write its summary.md.
 
-    Example:
+    Try:
 
       jaxentropy report runs/mnist5k-mlp-cnn
 
@@ -112,6 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command ``jaxentropy``: exits 0, or 2 after one line that says what was wrong and what to do."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    if arguments in ([], ["-h"], ["--help"]):
+        print(_OVERVIEW)
+        return
+    if arguments == ["--version"]:
+        print(version(_PROGRAM))
+        return
     try:
         _dispatch(arguments)
     except InputError as error:
@@ -134,19 +157,22 @@ def _dispatch(arguments: list[str]) -> None:
     try:
         with contextlib.redirect_stderr(written):
             call = tyro.extras.subcommand_cli_from_dict(
-                {name: _deferred(f) for name, f in (("run", run), ("analyze", analyze), ("report", redraw))},
+                {name: _deferred(function) for name, function in _COMMANDS.items()},
                 prog=_PROGRAM,
-                description="How a neural network's activation patterns settle with depth, and how much of that can "
-                "be trusted.\n\nStart with `jaxentropy run`; each command has its own --help with examples.",
-                args=arguments or ["--help"],
+                args=arguments,
             )
     except SystemExit as exit:
         if exit.code in (0, None):
             raise
-        lines = [line.strip("│ ") for line in written.getvalue().splitlines()]
-        told = [line for line in lines[1:] if line and not re.match(r"[─╭╰]", line)]
-        raise InputError(f"{' '.join(told[:1])} (see `{_PROGRAM} {' '.join(arguments[:1])} --help`)") from None
+        lines = [line.strip("│|─-╭╮╰╯+ ") for line in written.getvalue().splitlines()]
+        told, detail = [*(line for line in lines[1:] if line), "", ""][:2]
+        told = f"{told} {detail}" if told.endswith(":") else told or "wrong arguments"
+        command = f" {arguments[0]}" if arguments[0] in _COMMANDS else ""
+        raise InputError(f"{told} (see `{_PROGRAM}{command} --help`)") from None
     call()
+
+
+_COMMANDS = {"run": run, "analyze": analyze, "report": redraw}
 
 
 def _deferred(function):

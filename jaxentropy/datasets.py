@@ -1,6 +1,7 @@
 """Named data sets → arrays: standardised images and labels, for training and for testing."""
 
 import gzip
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -145,7 +146,7 @@ def _tfds(name: str, dataset: str, download: bool) -> Dataset:
     except ImportError:
         raise InputError("tfds: needs the extra 'tfds'; install it with pip install 'jaxentropy[tfds]'") from None
     try:
-        builder: Any = tfds.builder(dataset, file_format="array_record")
+        builder: Any = tfds.builder(dataset, file_format="array_record", data_dir=os.environ.get("TFDS_DATA_DIR"))
     except ValueError as error:
         raise InputError(f"no TensorFlow data set '{dataset}' ({str(error).splitlines()[0]})") from error
     if download:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tyro
 import xarray as xr
 
 from jaxentropy import report
@@ -32,6 +33,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 _RECORD_BATCH = 1000
 
 
+def _by_model(metavar: str, defaults: str):
+    """How the command line shows a setting whose default depends on the model."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: mlp {defaults})")
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings of a run. What is left out takes the model's own default."""
@@ -40,24 +46,24 @@ class Config:
     """Images and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE or tfds:NAME."""
     model: tuple[str, ...] = ("mlp", "cnn")
     """Which networks: mlp, cnn, or both."""
-    widths: tuple[int, ...] | None = None
-    """Neurons of each fully connected (FC) hidden layer. [mlp: 128 six times; cnn: 128 four times]"""
+    widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
+    """Neurons of each fully connected (FC) hidden layer."""
     channels: tuple[int, ...] = (16, 32)
     """CNN: channels of each block of 3x3 convolutions; each block ends in 2x2 max-pooling."""
     convolutions: int = 1
     """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
     activation: str = "relu"
     """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
-    epochs: int | None = None
-    """Passes over the training images. [mlp: 15; cnn: 10]"""
-    seeds: int | None = None
-    """Networks to train, each from its own seed. [mlp: 5; cnn: 3]"""
+    epochs: Annotated[int | None, _by_model("INT", "15, cnn 10")] = None
+    """Passes over the training images."""
+    seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
+    """Networks to train, each from its own seed."""
     seed: int = 0
     """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
     batch_size: int = 64
     """Images a training step."""
-    learning_rate: float | None = None
-    """Adam's first learning rate; it falls to zero along a cosine. [mlp: 0.001; cnn: 0.002]"""
+    learning_rate: Annotated[float | None, _by_model("FLOAT", "0.001, cnn 0.002")] = None
+    """Adam's first learning rate; it falls to zero along a cosine."""
     split: str = "train"
     """Which images are recorded: train or test."""
     shuffles: int = 1

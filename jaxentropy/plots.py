@@ -1,5 +1,6 @@
 """Profiles and Recordings → matplotlib. Every function draws on the axes given, or makes a figure; none shows it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -173,7 +174,7 @@ def figures(profile: xr.Dataset, recordings: Mapping[str, Recording]) -> dict[st
         recordings: one of each network, for the pictures of single patterns.
     """
     names = [str(n) for n in profile.network.values] if "network" in profile.dims else [None]
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(_STYLE), plt.ioff():
         return {
             "entropy-by-depth": _entropy_figure(profile, names),
             "information-by-depth": _information_figure(profile, names),
@@ -181,6 +182,12 @@ def figures(profile: xr.Dataset, recordings: Mapping[str, Recording]) -> dict[st
             "firing-rates": _firing_figure(recordings),
             "rank-frequency": _rank_figure(recordings),
         }
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes."""
+    with plt.rc_context(_STYLE):
+        figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None)
 
 
 def _entropy_figure(profile: xr.Dataset, names: Sequence[str | None]) -> Figure:
@@ -294,7 +301,7 @@ def _of_network(profile: xr.Dataset, network: str | None) -> xr.Dataset:
     return one if "seed" in one.dims else one.expand_dims("seed")
 
 
-def _class_colors(profile: xr.Dataset) -> list[tuple[str, tuple]]:
+def _class_colors(profile: xr.Dataset) -> list[tuple[str, Any]]:
     names = [str(c) for c in profile["class"].values]
     few = len(names) <= 10
     palette = plt.get_cmap("tab10" if few else "turbo")(np.arange(10) if few else np.linspace(0, 1, len(names)))

@@ -50,7 +50,7 @@ def write(folder: str | os.PathLike) -> str:
         write_text(folder / SUMMARY, joined)
         return "\n".join(texts)
 
-    from jaxentropy.plots import figures  # matplotlib: only where something is drawn
+    from jaxentropy import plots  # matplotlib: only where something is drawn
 
     profile = load_profile(folder / PROFILE)
     recordings = {}
@@ -59,11 +59,10 @@ def write(folder: str | os.PathLike) -> str:
         recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
-    for name, figure in figures(profile, recordings).items():
+    for name, figure in plots.figures(profile, recordings).items():
         for suffix in ("png", "svg"):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
-                figure.savefig(temporary, metadata={"Date": None} if suffix == "svg" else None)
-        _close(figure)
+                plots.save(figure, temporary)
     text = summary(profile)
     write_text(folder / SUMMARY, text + _figure_section(FIGURES))
     return text
@@ -162,9 +161,3 @@ def _spread(values: xr.DataArray) -> str:
 def _range(n: np.ndarray) -> str:
     low, high = int(n.min()), int(n.max())
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _close(figure) -> None:
-    import matplotlib.pyplot as plt
-
-    plt.close(figure)

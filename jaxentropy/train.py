@@ -248,7 +248,7 @@ class _Checkpoints:
         there = self._manager.item_metadata(epoch)
         if _shapes(getattr(there, "tree", there)) != _shapes(wanted):
             raise InputError(
-                f"the checkpoint in {self._folder} is of another model or other settings; delete the folder to train anew"
+                f"the checkpoint in {self._folder} is of another model or other settings; delete it to train anew"
             )
         found = self._manager.restore(epoch, args=self._ocp.args.StandardRestore(wanted))
         return epoch, _State(**found["state"]), {k: np.array(v) for k, v in found["history"].items()}

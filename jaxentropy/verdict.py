@@ -85,7 +85,7 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
 
     entropy = full.pattern_entropy.sel(estimator=estimator, drop=True)
     error = full.pattern_entropy_se.sel(estimator=estimator, drop=True)
-    names = steps(full.layer.values)
+    names = steps([str(name) for name in full.layer.values])
     fall = -entropy.diff("layer").rename(layer="step").assign_coords(step=names)
     variance = error**2
     squared = variance.isel(layer=slice(1, None)).values + variance.isel(layer=slice(None, -1)).values
@@ -160,10 +160,10 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         )
         return (
             f"the {name} network: at every step{in_all} for {claim['holds']} of {classes} classes; contradicted (a "
-            f"step rises) for {claim['contradicted']}; undecided for {claim['undecided']}. Of its {cells} cells (a class "
-            f"and a step to the next layer) {cell['falls']} fall, {cell['rises']} rise, {cell['undecided']} are undecided; "
-            f"the mean over classes falls at {_number(one.neuron_mean, 'falls')} of {steps} steps and rises at "
-            f"{_number(one.neuron_mean, 'rises')}."
+            f"step rises) for {claim['contradicted']}; undecided for {claim['undecided']}. Of its {cells} cells (a "
+            f"class and a step to the next layer) {cell['falls']} fall, {cell['rises']} rise, {cell['undecided']} are "
+            f"undecided; the mean over classes falls at {_number(one.neuron_mean, 'falls')} of {steps} steps and rises "
+            f"at {_number(one.neuron_mean, 'rises')}."
         )
 
     parts = [f"**Does neuron entropy fall with depth?** In {answer(main)}"]

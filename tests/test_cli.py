@@ -1,0 +1,323 @@
+"""The commands, as a user types them."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxentropy as je
+from jaxentropy import cli, experiment
+from tests.conftest import random_recording
+
+SMALL = ["--widths", "12", "8", "--seeds", "2", "--epochs", "3", "--bootstrap", "20", "--batch-size", "16"]
+
+
+def command(capsys, *arguments) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error) of a command."""
+    try:
+        cli.main([str(a) for a in arguments])
+        status = 0
+    except SystemExit as exit:
+        status = int(exit.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def fails(capsys, *arguments) -> str:
+    """The one line that a failing command prints."""
+    status, out, err = command(capsys, *arguments)
+    assert status == 2
+    assert not out
+    lines = [
+        line for line in err.splitlines() if not line.startswith(("loading", "training", "recording", "profiling"))
+    ]
+    assert len(lines) == 1
+    assert lines[0].startswith("jaxentropy: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def finished(toy_file, tmp_path_factory):
+    """A finished run of one small MLP."""
+    out = tmp_path_factory.mktemp("run") / "mlp"
+    cli.main(["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--out", str(out)])
+    return out
+
+
+def tree(folder) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and "checkpoints" not in p.parts}
+
+
+def test_run_writes_a_whole_folder(finished):
+    figures = ("entropy-by-depth", "information-by-depth", "patterns", "firing-rates", "rank-frequency")
+    assert tree(finished) == {
+        "config.toml", "profile.nc", "summary.md",
+        *(f"recordings/{kind}-seed{s:03d}.npz" for kind in ("trained", "untrained") for s in (0, 1)),
+        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")),
+    }  # fmt: skip
+    assert (finished / "checkpoints").is_dir()
+    profile = je.load_profile(finished / "profile.nc")
+    assert dict(profile.sizes) == {
+        "class": 3, "network": 3, "seed": 2, "layer": 2, "step": 1, "estimator": 3, "epoch": 3,
+    }  # fmt: skip
+    summary = (finished / "summary.md").read_text()
+    assert "Does neuron entropy fall with depth?" in summary
+    assert f"{float(profile.test_accuracy.isel(epoch=-1).mean()):.3f}" in summary
+    for line in summary.splitlines():
+        if line.startswith("!["):
+            assert (finished / line.split("](")[1].rstrip(")")).exists()
+
+
+def test_the_profile_is_that_of_the_recordings(finished):
+    recordings = {
+        kind: [je.Recording.load(finished / f"recordings/{kind}-seed{s:03d}.npz") for s in (0, 1)]
+        for kind in ("trained", "untrained")
+    }
+    ours = je.profile(recordings, bootstrap=20)
+    theirs = je.load_profile(finished / "profile.nc")
+    xr.testing.assert_identical(
+        theirs[list(ours.data_vars)].drop_vars("epoch", errors="ignore").drop_attrs(), ours.drop_attrs()
+    )
+
+
+def test_the_same_command_again_only_draws(finished, toy_file, capsys, monkeypatch):
+    before = (finished / "profile.nc").read_bytes()
+    (finished / "figures" / "patterns.png").unlink()
+    monkeypatch.setattr(experiment, "train", lambda *a, **k: pytest.fail("trained again"))
+    status, out, _ = command(capsys, "run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--out", finished)
+    assert status == 0
+    assert "Does neuron entropy fall with depth?" in out
+    assert (finished / "profile.nc").read_bytes() == before
+    assert (finished / "figures" / "patterns.png").exists()
+
+
+def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp_path, capsys, monkeypatch):
+    """Killed while the third of four recordings is made, then typed again."""
+    made = []
+    real = experiment.record
+
+    def dies_at_third(*args, **kwargs):
+        made.append(kwargs["meta"])
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(experiment, "record", dies_at_third)
+    arguments = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--out", tmp_path / "r"]
+    status, _, err = command(capsys, *arguments)
+    assert status == 130
+    assert "interrupted; the same command goes on where it was" in err
+    assert not (tmp_path / "r" / "profile.nc").exists()
+    status, _, _ = command(capsys, *arguments)
+    assert status == 0
+    assert len(made) == 5
+    xr.testing.assert_identical(
+        je.load_profile(tmp_path / "r" / "profile.nc"), je.load_profile(finished / "profile.nc")
+    )
+
+
+def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
+    status, out, _ = command(
+        capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--out", tmp_path / "both"
+    )
+    assert status == 0
+    assert out.count("# MLP") == out.count("# CNN") == 1
+    joined = (tmp_path / "both" / "summary.md").read_text()
+    for model in ("mlp", "cnn"):
+        assert (tmp_path / "both" / model / "profile.nc").exists()
+        assert f"]({model}/figures/patterns.png)" in joined
+        assert (tmp_path / "both" / model / "figures" / "patterns.png").exists()
+    status, again, _ = command(capsys, "report", tmp_path / "both")
+    assert status == 0
+    assert again == out
+
+
+def test_report_redraws_the_same(finished, capsys):
+    before = {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")}
+    for path in (finished / "figures").iterdir():
+        path.unlink()
+    assert command(capsys, "report", finished)[0] == 0
+    assert {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")} == before
+
+
+@pytest.fixture
+def acts(tmp_path, monkeypatch):
+    """Activations as another framework would write them, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 4
+    fc1 = rng.normal(size=(300, 20)) + rng.normal(size=(4, 20))[labels]
+    np.savez("acts.npz", labels=labels, fc1=fc1, fc2=np.maximum(fc1 @ rng.normal(size=(20, 6)), 0))
+    return tmp_path / "acts.npz"
+
+
+def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
+    status, out, _ = command(capsys, "analyze", "acts.npz")
+    assert status == 0
+    assert "acts.npz" in out
+    profile = je.load_profile(tmp_path / "acts-profile" / "profile.nc")
+    assert profile.network.values.tolist() == ["recorded", "shuffled"]
+    assert profile.layer.values.tolist() == ["fc1", "fc2"]
+    with np.load(acts) as file:
+        expected = je.profile(
+            {"recorded": je.Recording.from_activations({"fc1": file["fc1"], "fc2": file["fc2"]}, file["labels"])}
+        )
+    np.testing.assert_array_equal(profile.neuron_entropy, expected.neuron_entropy)
+    assert (tmp_path / "acts-profile" / "figures" / "entropy-by-depth.png").exists()
+    assert command(capsys, "analyze", "acts.npz")[0] == 0
+
+
+def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
+    random_recording(0).save(tmp_path / "r.npz")
+    assert command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20")[0] == 0
+    np.savez(tmp_path / "one.npz", labels=np.arange(40) % 2, only=np.random.default_rng(0).normal(size=(40, 3)))
+    status, out, _ = command(capsys, "analyze", tmp_path / "one.npz", "--out", tmp_path / "b")
+    assert status == 0
+    assert "no step to judge" in out
+
+
+def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
+    labels = np.where(np.arange(200) % 2, 2, 0)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", labels=labels, a=rng.normal(size=(200, 8)), b=rng.normal(size=(200, 8)))
+    status, out, _ = command(capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "20")
+    assert status == 0
+    assert "No input of class 1" in out
+    assert je.load_profile(tmp_path / "o" / "profile.nc").neuron_entropy.sel({"class": "1"}).isnull().all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "--dataset", "minst"], "unknown data set 'minst'; choose from mnist5k"),
+        (["run", "--model", "transformer"], "unknown model 'transformer'; choose from mlp, cnn"),
+        (["run", "--activation", "swish"], "unknown activation 'swish'; choose from relu"),
+        (["run", "--widths", "64", "0"], "widths are 64 0; expected numbers of 1 or more"),
+        (["run", "--widths", "-5"], "widths are -5; expected numbers of 1 or more"),
+        (["run", "--epochs", "-1"], "epochs is -1; expected 0 or more"),
+        (["run", "--seeds", "0"], "seeds is 0; expected 1 or more"),
+        (["run", "--split", "dev"], "unknown split 'dev'; choose train or test"),
+        (["run", "--epochs", "many"], "Error parsing --epochs"),
+        (["run", "--learningrate", "1"], "Unrecognized options: --learningrate"),
+        (["frobnicate"], "(see `jaxentropy --help`)"),
+        (["run", "--dataset", "npz:none.npz"], "no file none.npz"),
+        (["run", "--dataset", "idx:none"], "no train-images-idx3-ubyte"),
+        (["analyze", "none.npz"], "no file none.npz"),
+        (["report", "none"], "none is not a jaxentropy results folder"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_nothing_half_written(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert told in fails(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def save_npz(**arrays):
+    np.savez("a.npz", **arrays)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"fc1": np.ones((4, 2))}, "a.npz has no labels, only fc1"),
+        ({"labels": np.arange(4)}, "a.npz: a recording needs one or more layers"),
+        ({"labels": np.arange(5), "fc1": np.ones((4, 2))}, "layer 'fc1' has shape [4, 2]; expected [5, neurons]"),
+        ({"labels": np.arange(2), "fc1": np.array([[np.nan], [1]])}, "layer 'fc1': 1 of 2 activations are NaN"),
+        ({"labels": np.arange(2), "fc1": np.array([[np.inf], [1]])}, "layer 'fc1': 1 of 2 activations are NaN"),
+        ({"labels": np.array([0, -1]), "fc1": np.ones((2, 2))}, "labels run from -1"),
+    ],
+)
+def test_unfit_activations_give_one_line(arrays, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_npz(**arrays)
+    assert told in fails(capsys, "analyze", "a.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_labels_that_do_not_match_the_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_npz(images=np.random.default_rng(0).random((10, 8, 8)), labels=np.zeros(9, int))
+    assert "10 images and labels int64[9]" in fails(capsys, "run", "--dataset", "npz:a.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_model_that_does_not_fit_the_images_writes_nothing(toy_file, tmp_path, capsys):
+    told = fails(
+        capsys, "run", "--dataset", f"npz:{toy_file}", "--channels", "4", "4", "4", "4", "--out", tmp_path / "o"
+    )
+    assert "is too small for another" in told
+    assert not (tmp_path / "o").exists()
+
+
+def test_folders_that_are_not_ours_are_left_alone(finished, toy_file, acts, tmp_path, capsys):
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter1.txt").write_text("precious")
+    for arguments in (["run", "--dataset", f"npz:{toy_file}"], ["analyze", acts]):
+        assert "is not a jaxentropy results folder; choose another with --out" in fails(
+            capsys, *arguments, "--out", foreign
+        )
+    assert "is not a jaxentropy results folder" in fails(capsys, "run", "--out", acts)
+    assert "is not a jaxentropy results folder" in fails(capsys, "report", foreign)
+    assert tree(foreign) == {"chapter1.txt"}
+    other = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--seed", "7", "--out", finished]
+    told = fails(capsys, *other)
+    assert "holds a run with other settings (seed: 0, not 7)" in told
+
+
+@pytest.mark.parametrize("name", ["profile.nc", "recordings/trained-seed000.npz"])
+def test_truncated_results_give_one_line(finished, tmp_path, capsys, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    path = copy / name
+    path.write_bytes(path.read_bytes()[:300])
+    assert "is damaged or not a" in fails(capsys, "report", copy)
+
+
+def test_diverged_training_names_the_layer(toy_file, tmp_path, capsys):
+    arguments = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--learning-rate", "1e38"]
+    told = fails(capsys, *arguments, "--out", tmp_path / "o")
+    assert "layer 'fc1'" in told
+    assert "NaN or infinite" in told
+
+
+def test_unexpected_errors_are_one_line_too_and_debug_shows_where(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(experiment, "run", lambda *a, **k: 1 / 0)
+    assert "unexpected ZeroDivisionError: division by zero (--debug shows where)" in fails(capsys, "run")
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["run", "--debug"])
+    with pytest.raises(je.InputError):
+        cli.main(["report", str(tmp_path), "--debug"])
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [
+    ([], "analyze acts.npz"),
+    (["--help"], "analyze"),
+    (["run", "--help"], "--widths"),
+    (["analyze", "--help"], "np.savez"),
+    (["report", "--help"], "results folder"),
+])  # fmt: skip
+def test_help_teaches(arguments, shown, capsys):
+    status, out, _ = command(capsys, *arguments)
+    assert status == 0
+    assert shown in out
+    assert not arguments[:-1] or "Try:" in out
+
+
+def test_the_installed_command_and_what_importing_costs():
+    """The public face imports no Flax, no matplotlib, no data set library; the command exits 2 without a traceback."""
+    code = (
+        "import sys, jaxentropy; print([m for m in ('flax', 'optax', 'orbax', 'matplotlib', 'mlxtend', 'tyro', "
+        "'tensorflow_datasets') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
+    program = [sys.executable, "-c", "from jaxentropy.cli import main; main()", "report", "/nowhere"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1

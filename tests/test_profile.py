@@ -1,0 +1,241 @@
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxentropy as je
+from jaxentropy.profile import MIN_COINCIDENT_PAIRS, SATURATION_LIMIT, profile
+from tests import oracles
+from tests.conftest import random_recording
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    return {
+        "trained": [random_recording(s, n=240, widths=(6, 300, 5)) for s in (0, 1)],
+        "untrained": [random_recording(s, n=240, widths=(6, 300, 5)) for s in (10, 11)],
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(recordings):
+    return profile(recordings, bootstrap=50, seed=3)
+
+
+def test_every_number_agrees_with_a_loop(recordings, dataset):
+    """Networks, seeds, layers and classes one by one, from states, in float64."""
+    for network, group in recordings.items():
+        for s, recording in enumerate(group):
+            for layer in recording.layers:
+                at = dataset.sel(network=network, layer=layer).isel(seed=s)
+                states = recording.states(layer)
+                entropies = {m: [] for m in dataset.estimator.values}
+                for c in range(3):
+                    mine = states[recording.labels == c]
+                    cell = at.isel({"class": c})
+                    multiplicities = oracles.multiplicities(mine)
+                    counts = [j for j, f in multiplicities.items() for _ in range(f)]
+                    unique = len(counts) == len(mine)
+                    assert cell.n == len(mine)
+                    assert cell.patterns == len(counts)
+                    assert float(cell.neuron_entropy) == pytest.approx(oracles.neuron_entropy(mine), abs=1e-12)
+                    assert float(cell.unique_fraction) == pytest.approx(len(counts) / len(mine))
+                    assert float(cell.coverage) == pytest.approx(1 - multiplicities.get(1, 0) / len(mine))
+                    assert float(cell.always_on) == pytest.approx(mine.all(0).mean())
+                    assert float(cell.always_off) == pytest.approx((~mine).all(0).mean())
+                    plugin = oracles.plugin(counts)
+                    assert float(cell.saturation) == pytest.approx(plugin / np.log2(len(mine)))
+                    pairs = sum(j * (j - 1) / 2 for j in counts)
+                    assert float(cell.coincident_pairs) == pairs
+                    trusted = plugin / np.log2(len(mine)) <= SATURATION_LIMIT and pairs >= MIN_COINCIDENT_PAIRS
+                    assert bool(cell.saturated) == (not trusted)
+                    for method in dataset.estimator.values:
+                        got = float(cell.pattern_entropy.sel(estimator=method))
+                        error = float(cell.pattern_entropy_se.sel(estimator=method))
+                        if unique and method != "plugin":
+                            assert np.isnan(got)
+                            assert np.isnan(error)
+                            entropies[method].append(np.nan)
+                            continue
+                        expected = oracles.ENTROPY[method](counts)
+                        assert got == pytest.approx(expected, abs=1e-9)
+                        if not unique:
+                            assert error == pytest.approx(oracles.jackknife_error(counts, method), abs=1e-9)
+                        entropies[method].append(expected)
+                pooled = oracles.neuron_entropy(states)
+                conditional = np.mean([oracles.neuron_entropy(states[recording.labels == c]) for c in range(3)])
+                assert float(at.neuron_entropy_pooled) == pytest.approx(pooled, abs=1e-12)
+                assert float(at.neuron_information) == pytest.approx(pooled - conditional, abs=1e-12)
+                counts = [j for j, f in oracles.multiplicities(states).items() for _ in range(f)]
+                for method, by_class in entropies.items():
+                    if method == "plugin" or len(counts) < len(states):
+                        whole = oracles.ENTROPY[method](counts)
+                        assert float(at.pattern_entropy_pooled.sel(estimator=method)) == pytest.approx(whole, abs=1e-9)
+                        np.testing.assert_allclose(
+                            at.pattern_information.sel(estimator=method), whole - np.mean(by_class), atol=1e-9
+                        )
+
+
+def test_the_test_above_sees_saturated_and_trusted_cells(dataset):
+    """A control on its data: both kinds must occur, or half of its assertions say nothing."""
+    assert 0.05 < float(dataset.saturated.mean()) < 0.9
+    assert bool(dataset.pattern_entropy.isnull().any())
+
+
+def test_dimensions_follow_what_was_given(recordings, dataset):
+    assert dict(dataset.neuron_entropy.sizes) == {"network": 3, "seed": 2, "layer": 3, "class": 3}
+    assert dataset.network.values.tolist() == ["trained", "untrained", "shuffled"]
+    assert dataset.seed.values.tolist() == [0, 1]
+    assert dataset.width.values.tolist() == [6, 300, 5]
+    one = recordings["trained"][0]
+    assert set(profile(one, bootstrap=10).neuron_fall.dims) == {"step", "class"}
+    assert set(profile([one, one], bootstrap=10).neuron_fall.dims) == {"seed", "step", "class"}
+    assert set(profile({"x": one}, shuffles=0, bootstrap=10).neuron_fall.dims) == {"network", "step", "class"}
+    assert profile(one, shuffles=2, bootstrap=0).network.values.tolist() == ["recorded", "shuffled"]
+
+
+def test_variables_say_what_they_are(dataset):
+    for variable in dataset.data_vars.values():
+        assert variable.attrs["long_name"]
+        assert variable.attrs["units"] in ("bits", "1")
+
+
+def test_one_recording_of_several_says_the_same_alone(recordings, dataset):
+    alone = profile(recordings["trained"][1], bootstrap=50, seed=3)
+    within = dataset.sel(network="trained", seed=1)
+    xr.testing.assert_allclose(alone, within[list(alone.data_vars)].drop_vars(["network", "seed"]))
+
+
+def test_order_of_inputs_does_not_matter(recordings, rng):
+    one = recordings["trained"][0]
+    a, b = (profile(r, bootstrap=0) for r in (one, one.take(rng.permutation(one.n))))
+    xr.testing.assert_allclose(a, b)
+
+
+def test_same_seed_same_numbers_other_seed_other_null(recordings, dataset):
+    xr.testing.assert_identical(profile(recordings, bootstrap=50, seed=3), dataset)
+    other = profile(recordings, bootstrap=50, seed=4)
+    assert not np.array_equal(
+        other.sel(network="shuffled").neuron_entropy, dataset.sel(network="shuffled").neuron_entropy
+    )
+    xr.testing.assert_identical(
+        other.neuron_entropy.sel(network="trained"), dataset.neuron_entropy.sel(network="trained")
+    )
+
+
+def test_shuffled_labels_tell_almost_nothing(dataset):
+    real, null = (dataset.neuron_information.sel(network=n) for n in ("trained", "shuffled"))
+    assert float(null.max()) < 0.03
+    assert float(null.min()) >= 0
+    assert float(real.mean()) > 10 * float(null.mean())
+    np.testing.assert_array_equal(
+        dataset.neuron_entropy_pooled.sel(network="trained"), dataset.neuron_entropy_pooled.sel(network="shuffled")
+    )
+
+
+def test_a_known_answer():
+    """Two classes; neuron 1 is the class, neuron 2 a fair coin, neuron 3 is always off."""
+    n = 4096
+    labels = np.arange(n) % 2
+    coin = np.arange(n) // 2 % 2
+    states = np.stack([labels, coin, np.zeros(n)], 1).astype(bool)
+    ds = profile(je.Recording.from_activations({"a": states}, labels), bootstrap=0)
+    np.testing.assert_allclose(ds.neuron_entropy, 1 / 3)
+    np.testing.assert_allclose(ds.neuron_entropy_pooled, 2 / 3)
+    np.testing.assert_allclose(ds.neuron_information, 1 / 3)
+    np.testing.assert_allclose(ds.pattern_entropy, 1.0, atol=1e-3)
+    np.testing.assert_allclose(ds.pattern_information, 1.0, atol=1e-3)
+    np.testing.assert_allclose(ds.always_off, [[2 / 3, 1 / 3]])
+    np.testing.assert_allclose(ds.always_on.sum("class"), 1 / 3)
+    assert not ds.saturated.any()
+
+
+def test_falls_and_their_errors(recordings, dataset):
+    entropy = dataset.neuron_entropy
+    np.testing.assert_allclose(
+        dataset.neuron_fall, entropy.isel(layer=slice(None, -1)).values - entropy.isel(layer=slice(1, None)).values
+    )
+    assert dataset.step.values.tolist() == ["fc1→fc2", "fc2→fc3"]
+    rng = np.random.default_rng(0)
+    recording = recordings["trained"][0]
+    mine = np.flatnonzero(recording.labels == 1)
+    states = {layer: recording.states(layer) for layer in recording.layers}
+    falls = []
+    for _ in range(300):
+        rows = rng.choice(mine, len(mine))
+        falls.append(oracles.neuron_entropy(states["fc1"][rows]) - oracles.neuron_entropy(states["fc2"][rows]))
+    ours = float(dataset.neuron_fall_se.sel(network="trained", seed=0, step="fc1→fc2").isel({"class": 1}))
+    assert ours == pytest.approx(np.std(falls), rel=0.4)
+    np.testing.assert_allclose(
+        dataset.excess_fall,
+        dataset.neuron_fall.sel(network="trained") - dataset.neuron_fall.sel(network="untrained"),
+    )
+
+
+def test_edge_contract_empty_and_single_classes():
+    recording = random_recording(5, labels=np.array([0] * 50 + [1] + [3] * 49), classes=4)
+    ds = profile(recording, bootstrap=20)
+    assert ds.n.values.tolist() == [50, 1, 0, 49]
+    empty, single = ds.isel({"class": 2}), ds.isel({"class": 1})
+    for name in ("neuron_entropy", "pattern_entropy", "unique_fraction", "coverage", "always_on", "neuron_fall"):
+        assert empty[name].isnull().all(), name
+    assert empty.saturated.all()
+    assert (single.neuron_entropy == 0).all()
+    assert (single.pattern_entropy.sel(estimator="plugin") == 0).all()
+    assert single.pattern_entropy.sel(estimator="chao_wang_jost").isnull().all()
+    assert ds.neuron_information.notnull().all()
+    assert ds.pattern_information.sel(estimator="plugin").notnull().all()
+
+
+def test_float32_users_stay_in_float32(recordings):
+    profile(recordings["trained"][0], bootstrap=5)
+    assert not jax.config.jax_enable_x64
+    assert jax.numpy.asarray(1.0).dtype == np.float32
+
+
+def test_save_and_load(dataset, tmp_path):
+    je.save_profile(dataset, tmp_path / "p.nc")
+    xr.testing.assert_identical(je.load_profile(tmp_path / "p.nc"), dataset)
+    assert [p.name for p in tmp_path.iterdir()] == ["p.nc"]
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.9])
+def test_truncated_profiles_are_refused(dataset, tmp_path, keep):
+    path = tmp_path / "p.nc"
+    je.save_profile(dataset, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    with pytest.raises(je.InputError, match="damaged or not a profile"):
+        je.load_profile(path)
+
+
+def test_missing_and_foreign_profiles_are_refused(tmp_path):
+    with pytest.raises(je.InputError, match="no profile at"):
+        je.load_profile(tmp_path / "p.nc")
+    xr.Dataset({"a": ("x", [1.0])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(je.InputError, match="is not a profile: it lacks neuron_entropy"):
+        je.load_profile(tmp_path / "other.nc")
+
+
+def test_profile_refuses(recordings):
+    one = recordings["trained"][0]
+    for given, told in (
+        ({"a": one, "b": one.take(np.arange(239))}, "did not see the same inputs"),
+        ({"a": one, "b": one.take(np.arange(240)[::-1])}, "did not see the same inputs"),
+        ({"a": one, "b": random_recording(0, n=240)}, "differ in layers"),
+        ({"a": [one], "b": [one, one]}, "one a seed for each"),
+        ({"shuffled": one}, "the name 'shuffled' is taken"),
+        ({}, "at least one recording"),
+    ):
+        with pytest.raises(je.InputError, match=told):
+            profile(given)
+    with pytest.raises(je.InputError, match="unknown estimator 'best'"):
+        profile(one, estimators=("best",))
+
+
+def test_planted_bug_averaging_batch_entropies_is_seen(recordings):
+    """A control: entropies averaged over batches of 16, as published code has it, differ from the counts' entropy."""
+    states = recordings["trained"][0].states("fc2")[:, :]
+    averaged = np.mean([oracles.neuron_entropy(states[i : i + 16]) for i in range(0, len(states), 16)])
+    pooled = float(profile(recordings["trained"][0], bootstrap=0).neuron_entropy_pooled.sel(layer="fc2"))
+    assert pooled - averaged > 0.02
