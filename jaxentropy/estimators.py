@@ -73,9 +73,11 @@ def chao_wang_jost(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Floa
     has_unseen = (f1 > 0) & (a < 1)
     a = jnp.where(has_unseen, a, 0.5)
     end = jnp.minimum(-jnp.log(a), jnp.log1p(40 / ((n - 1) * a)))
-    v = end * _real(_NODES)
+    # rounded to the float type here: JAX keeps a captured float64 array as the float32 it once became, for good
+    nodes, weights = (np.asarray(x, jnp.result_type(float)) for x in (_NODES, _WEIGHTS))
+    v = end * nodes
     integrand = jnp.exp((n - 1) * (jnp.log1p(-jnp.minimum(a * jnp.exp(v), 1.0)) - jnp.log1p(-a)))
-    unseen = jnp.where(has_unseen, (f1 / n) * end * jnp.sum(_real(_WEIGHTS) * integrand), 0.0)
+    unseen = jnp.where(has_unseen, (f1 / n) * end * jnp.sum(weights * integrand), 0.0)
     return jnp.where(n > 1, (seen + unseen) / _LN2, jnp.nan)
 
 
@@ -96,7 +98,7 @@ def estimator(method: str) -> Estimator:
     return ESTIMATORS[method]
 
 
-def entropy(counts: Int[Array, "*batch k"], method: str = "chao_wang_jost") -> Float[jax.Array, "*batch"]:
+def entropy(counts: Shaped[Array, "..."], method: str = "chao_wang_jost") -> Float[jax.Array, "..."]:
     """Entropy in bits of the distribution that these counts were drawn from.
 
     Args:
@@ -119,7 +121,7 @@ def _entropy(counts: Int[jax.Array, "*batch k"], function: Estimator) -> Float[j
     return jnp.vectorize(lambda c: function(c, jnp.ones_like(c)), signature="(k)->()")(counts)
 
 
-def coverage(counts: Int[Array, "*batch k"]) -> Float[jax.Array, "*batch"]:
+def coverage(counts: Shaped[Array, "..."]) -> Float[jax.Array, "..."]:
     """Good–Turing sample coverage 1 − f₁/n: the share of the distribution that the patterns seen make up.
 
     0 where every pattern was seen once: then no estimator knows anything. NaN without samples.

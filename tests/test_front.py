@@ -1,5 +1,7 @@
 """Models, capture and training."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,8 @@ from jaxentropy.train import Recipe, accuracy_of, train
 
 
 def initial(model, images):
-    return {"params": model.init(jax.random.key(0), jnp.asarray(images[:1]))["params"]}
+    variables: Any = model.init(jax.random.key(0), jnp.asarray(images[:1]))
+    return {"params": variables["params"]}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

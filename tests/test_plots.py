@@ -17,12 +17,16 @@ def dataset(recordings):
     return je.profile(recordings, bootstrap=20)
 
 
+def heights(line) -> np.ndarray:
+    return np.asarray(line.get_ydata(), float)
+
+
 def test_entropy_lines_are_the_profile(dataset):
     ax = plots.entropy_by_depth(dataset, network="untrained")
     thin, bold = ax.lines[:3], ax.lines[3]
     for line, values in zip(thin, dataset.neuron_entropy.sel(network="untrained").T, strict=True):
-        np.testing.assert_allclose(line.get_ydata(), values)
-    np.testing.assert_allclose(bold.get_ydata(), dataset.neuron_entropy.sel(network="untrained").mean("class"))
+        np.testing.assert_allclose(heights(line), values)
+    np.testing.assert_allclose(heights(bold), dataset.neuron_entropy.sel(network="untrained").mean("class"))
     assert bold.get_linewidth() > 2 * thin[0].get_linewidth()
     assert ax.get_ylabel() == "entropy per neuron (bits)"
     assert [t.get_text() for t in ax.get_xticklabels()] == ["fc1", "fc2", "fc3"]
@@ -30,7 +34,7 @@ def test_entropy_lines_are_the_profile(dataset):
 
 def test_saturated_points_are_hollow_and_the_ceiling_is_drawn(dataset):
     ax = plots.entropy_by_depth(dataset, quantity="pattern_entropy", network="trained")
-    assert ax.lines[0].get_ydata() == pytest.approx([np.log2(80)] * 2)
+    assert heights(ax.lines[0]) == pytest.approx([np.log2(80)] * 2)
     for points, c in zip(ax.collections[:3], range(3), strict=True):
         hollow = [bool(np.all(face == 1)) for face in points.get_facecolor()]
         assert hollow == dataset.saturated.sel(network="trained").isel({"class": c}).values.tolist()
@@ -39,7 +43,7 @@ def test_saturated_points_are_hollow_and_the_ceiling_is_drawn(dataset):
 
 def test_information_is_the_shaded_gap(dataset):
     ax = plots.information_by_depth(dataset, network="trained")
-    pooled, conditional = (line.get_ydata() for line in ax.lines)
+    pooled, conditional = (heights(line) for line in ax.lines)
     np.testing.assert_allclose(pooled - conditional, dataset.neuron_information.sel(network="trained"), atol=1e-12)
     assert "0." in ax.texts[0].get_text()
 
@@ -65,7 +69,7 @@ def test_rank_frequency_of_a_known_recording():
     states = np.eye(4, dtype=bool)[[0] * 5 + [1] * 2 + [2]]
     recording = je.Recording.from_activations({"a": states}, np.zeros(8, int))
     line = plots.rank_frequency(recording).lines[0]
-    assert line.get_ydata().tolist() == [5, 2, 1]  # pyright: ignore[reportAttributeAccessIssue]
+    assert heights(line).tolist() == [5, 2, 1]
 
 
 def test_axes_given_are_drawn_on_and_nothing_is_shown(dataset, recordings, monkeypatch):

@@ -189,7 +189,7 @@ def test_edge_contract_empty_and_single_classes():
 
 def test_float32_users_stay_in_float32(recordings):
     profile(recordings["trained"][0], bootstrap=5)
-    assert not jax.config.jax_enable_x64
+    assert not jax.config.read("jax_enable_x64")
     assert jax.numpy.asarray(1.0).dtype == np.float32
 
 
