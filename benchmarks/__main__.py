@@ -10,6 +10,7 @@ reading the activations once. Every way's counts are checked to be the same befo
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -28,6 +29,7 @@ Counts = list[tuple[np.ndarray, dict[int, int]]]
 
 
 def ours(activations, labels, classes: int) -> PatternCounts:
+    """One compiled call."""
     return jax.block_until_ready(count_patterns(activations, labels, classes))
 
 
@@ -74,6 +76,7 @@ def as_counts(counts: PatternCounts) -> Counts:
 
 
 def same(a: Counts, b: Counts) -> bool:
+    """Whether two ways counted the same."""
     return all(np.array_equal(x[0], y[0]) and x[1] == y[1] for x, y in zip(a, b, strict=True))
 
 
@@ -89,6 +92,7 @@ def seconds(function: Callable, repetitions: int) -> list[float]:
 
 
 def main() -> None:
+    """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=60_000)
     parser.add_argument("--neurons", type=int, default=1024)
@@ -101,7 +105,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     labels = rng.integers(0, options.classes, options.inputs).astype(np.int32)
     # a few causes drive all neurons, so that some patterns recur, as in a deep layer
-    causes = rng.integers(-1, 2, (options.inputs, 6)).astype(np.float32) + 0.02 * labels[:, None]
+    causes = (rng.integers(-1, 2, (options.inputs, 6)) + 0.02 * labels[:, None]).astype(np.float32)
     activations = causes @ rng.normal(size=(6, options.neurons)).astype(np.float32)
     on_device, labels_on_device = jax.device_put(activations), jax.device_put(labels)
 
@@ -136,7 +140,7 @@ def main() -> None:
         median, spread = statistics.median(values), f"{min(values) * 1e3:.0f} to {max(values) * 1e3:.0f}"
         print(f"| {name:<40} | {median * 1e3:9.1f} | {spread:>18} | {median / ours_median:13.1f} |")
     print(
-        f"\nReading the activations once (a sum): {floor * 1e3:.1f} ms; ours takes {ours_median / floor:.1f} times that."
+        f"\nReading the activations once (a sum): {floor * 1e3:.1f} ms; ours takes {ours_median / floor:.1f} times it."
     )
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -145,8 +149,8 @@ def main() -> None:
         record = {
             "settings": settings,
             "hardware": hardware | {"cpu": _cpu()},
-            "versions": {name: version(name) for name in ("jaxentropy", "jax", "numpy")}
-            | {"python": platform.python_version()},
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("jaxentropy", "jax", "numpy")},
             "read_once_seconds": floor,
             "seconds": times,
         }
@@ -156,15 +160,10 @@ def main() -> None:
 
 def _cpu() -> str:
     """The processor's own name, and how many cores this process may use."""
-    import os
-
     info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from jaxtyping import Float, Int, UInt32
 from jaxentropy.estimators import binary_entropy
 from jaxentropy.patterns import Array, unpack, words_for
 
-_CHUNK = 512
 # P(weight ≤ k) for k = 0 .. 11 of a Poisson distribution of mean 1, as thresholds for 32 uniform bits
 _POISSON = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 12)]))
 _THRESHOLDS = np.minimum(np.round(_POISSON * 2.0**32), 2.0**32 - 1).astype(np.uint32)
 
 
-@partial(jax.jit, static_argnames=("widths", "num_classes", "replicates"))
+@partial(jax.jit, static_argnames=("widths", "num_classes", "replicates", "chunk_size"))
 def layer_entropies(
     words: tuple[UInt32[Array, "n _"], ...],
     labels: Int[Array, " n"],
@@ -25,6 +24,7 @@ def layer_entropies(
     widths: tuple[int, ...],
     num_classes: int,
     replicates: int,
+    chunk_size: int = 512,
 ) -> Float[jax.Array, "layer clas replicate"]:
     """Class-conditional neuron entropy (mean over neurons, bits) of each layer in each bootstrap replicate.
 
@@ -39,6 +39,7 @@ def layer_entropies(
         widths: neurons of each layer.
         num_classes: number of classes.
         replicates: number of replicates.
+        chunk_size: inputs of a class that are weighed at once; a smaller one wastes less on small classes.
 
     Edge contract: an empty class is NaN; in a class of one or two inputs some replicates are NaN (no input drawn).
     """
@@ -54,9 +55,9 @@ def layer_entropies(
 
         def add(chunk, sums):
             on, total = sums
-            rows = chunk * _CHUNK + jnp.arange(_CHUNK)
+            rows = chunk * chunk_size + jnp.arange(chunk_size)
             bits = jax.random.bits(
-                jax.random.fold_in(jax.random.fold_in(key, c), chunk), (replicates, _CHUNK), jnp.uint32
+                jax.random.fold_in(jax.random.fold_in(key, c), chunk), (replicates, chunk_size), jnp.uint32
             )
             weights = jnp.sum(bits[..., None] >= _THRESHOLDS, axis=-1).astype(jnp.float32) * (rows < size)
             patterns = side_by_side[order[jnp.minimum(offset + rows, len(order) - 1)]]
@@ -67,7 +68,7 @@ def layer_entropies(
             return on + weights @ jnp.concatenate(states, axis=1), total + weights.sum(1)
 
         zeros = jnp.zeros((replicates, sum(widths))), jnp.zeros(replicates)
-        on, total = jax.lax.fori_loop(0, -(-size // _CHUNK), add, zeros)
+        on, total = jax.lax.fori_loop(0, -(-size // chunk_size), add, zeros)
         neurons = binary_entropy(on / total[:, None])
         return jnp.stack([h.mean(1) for h in jnp.split(neurons, np.cumsum(widths)[:-1].tolist(), axis=1)])
 

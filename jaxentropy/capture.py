@@ -43,12 +43,15 @@ def sown(module: nn.Module) -> Sown:
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = ""):
-    """(path, activations) of each sown value; a layer that was called k times gives path[0] … path[k-1]."""
+    """(path, activations) of each sown value, in the order in which they were sown."""
     for name, value in tree.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{path}/")
-        elif len(value) == 1:
-            yield path, value[0]
+        elif len(value) != 1:
+            raise InputError(
+                f"layer '{path}' was sown {len(value)} times in one pass, so that its depth is not known; "
+                "sow each call under a name of its own"
+            )
         else:
-            yield from ((f"{path}[{i}]", call) for i, call in enumerate(value))
+            yield path, value[0]

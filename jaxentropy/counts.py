@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Int, Shaped, UInt32
+from jaxtyping import Int, Integer, Shaped, UInt32
 
-from jaxentropy.patterns import Array, Quantizer, Sign, fingerprint, pack, unpack
+from jaxentropy.patterns import Array, Quantizer, Sign, fingerprint, pack, states_of, unpack
 
 _CHUNK = 1024
 
@@ -34,7 +34,7 @@ class PatternCounts(NamedTuple):
 @partial(jax.jit, static_argnames=("num_classes", "quantizer"))
 def count_patterns(
     activations: Shaped[Array, "n neuron"],
-    labels: Int[Array, " n"],
+    labels: Integer[Array, " n"],
     num_classes: int,
     quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
 ) -> PatternCounts:
@@ -43,7 +43,8 @@ def count_patterns(
     Compiled once for each shape, ``num_classes`` and ``quantizer``; may be called inside ``jit`` and ``vmap``.
 
     Args:
-        activations: ``float[n, d]``, or states (bool).
+        activations: ``float[n, d]``, or states (bool). NaN counts as off: ``Recording`` refuses it, this kernel does
+            not look.
         labels: ``int[n]``; an input with a label outside ``0 .. num_classes - 1`` is not counted.
         num_classes: number of classes, ≥ 1.
         quantizer: how activations become states.
@@ -57,17 +58,17 @@ def count_patterns(
         raise ValueError(
             f"count_patterns: activations {activations.shape} and labels {labels.shape}; expected [n, d] and [n]"
         )
-    return count_words(pack(quantizer(activations)), labels, num_classes, activations.shape[1])
+    return count_words(pack(states_of(activations, quantizer)), labels, num_classes, activations.shape[1])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "width"))
 def count_words(
-    words: UInt32[Array, "n word"], labels: Int[Array, " n"], num_classes: int, width: int
+    words: UInt32[Array, "n word"], labels: Integer[Array, " n"], num_classes: int, width: int
 ) -> PatternCounts:
     """``count_patterns`` of patterns that are packed already; ``width`` is the number of neurons."""
     if num_classes < 1:
         raise ValueError(f"count_words: {num_classes} classes; expected 1 or more")
-    labels = jnp.asarray(labels)
+    labels = jnp.asarray(labels).astype(jnp.int32)
     counted = (labels >= 0) & (labels < num_classes)
     labels = jnp.where(counted, labels, num_classes)
     n = jnp.zeros(num_classes, jnp.int32).at[labels].add(1, mode="drop")
@@ -102,7 +103,7 @@ def _multiplicities(
 
 
 def _neuron_counts(
-    words: UInt32[Array, "n word"], labels: Int[Array, " n"], num_classes: int, width: int
+    words: UInt32[Array, "n word"], labels: Integer[Array, " n"], num_classes: int, width: int
 ) -> Int[Array, "clas neuron"]:
     """Inputs of each class for which each neuron was on: a one-hot matrix product, a chunk of inputs at a time.
 

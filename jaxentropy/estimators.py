@@ -135,7 +135,7 @@ def standard_error(function: Estimator, j: Shaped[Array, " slot"], f: Shaped[Arr
     """Delete-one jackknife standard error of an estimator, in bits (Efron & Stein, 1981).
 
     Deleting one sample of a pattern seen j times moves that pattern from multiplicity j to j − 1, so there are only as
-    many different deletions as multiplicities. NaN where the estimator or a deletion is undefined (n < 3).
+    many different deletions as multiplicities. NaN where the estimator of n or of n − 1 samples is undefined.
     """
     j, f = jnp.asarray(j), jnp.asarray(f)
     both_j = jnp.concatenate([j, jnp.maximum(j - 1, 0)])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,11 +88,13 @@ class Config:
                 raise InputError(f"{name} are {' '.join(map(str, sizes)) or 'empty'}; expected numbers of 1 or more")
         for name, least in (
             ("convolutions", 1), ("epochs", 0), ("seeds", 1), ("seed", 0), ("batch_size", 1), ("shuffles", 0),
-            ("bootstrap", 0), ("learning_rate", 0),
+            ("bootstrap", 0),
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name.replace('_', ' ')} is {value}; expected {least} or more")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning rate is {self.learning_rate}; expected a positive number")
 
     def of(self, model: str) -> "Config":
         """The settings of one network, with its defaults filled in."""
@@ -128,19 +131,19 @@ def run(
     folders = {model: out if len(config.model) == 1 else out / model for model in config.model}
     configs = {model: config.of(model) for model in config.model}
     whole = configs[config.model[0]] if len(config.model) == 1 else config
-    refuse_other_run(out, whole)
-    missing = [model for model, folder in folders.items() if not (folder / report.PROFILE).exists()]
-    if missing:
-        say(f"loading {config.dataset}")
-        data = load(config.dataset, download=download)
-        for model in missing:  # a model that does not fit the images fails before anything is written
-            network = build(configs[model], len(data.class_names))
-            jax.eval_shape(network.init, jax.random.key(0), jnp.asarray(data.train_images[:1]))
-        if len(config.model) > 1:
-            claim(out, "run", dataclasses.asdict(config) | {"parts": config.model})
-        for model in missing:
-            claim(folders[model], "run", dataclasses.asdict(configs[model]))
-            save_profile(_profile(configs[model], data, folders[model], progress, say), folders[model] / report.PROFILE)
+    refuse_other(out, "run", dataclasses.asdict(whole))
+    say(f"loading {config.dataset}")
+    data = load(config.dataset, download=download)
+    refuse_other_data(out, config.dataset, data.digest())
+    for one in configs.values():  # a model that does not fit the images fails before anything is written
+        network = build(one, len(data.class_names))
+        jax.eval_shape(network.init, jax.random.key(0), jnp.asarray(data.train_images[:1]))
+    if len(config.model) > 1:
+        claim(out, "run", dataclasses.asdict(config) | {"parts": config.model, "data": data.digest()})
+    for model, folder in folders.items():
+        if not (folder / report.PROFILE).exists():
+            claim(folder, "run", dataclasses.asdict(configs[model]) | {"data": data.digest()})
+            save_profile(_profile(configs[model], data, folder, progress, say), folder / report.PROFILE)
     return {model: load_profile(folder / report.PROFILE) for model, folder in folders.items()}
 
 
@@ -152,7 +155,7 @@ def analyze(file: str | os.PathLike, out: str | os.PathLike, *, shuffles: int, b
     """
     file, out = Path(file), Path(out)
     settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}
-    refuse_foreign(out)
+    refuse_other(out, "analyze", settings)
     recording = read_activations(file)
     result = profile({"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed)
     result.attrs["subject"] = f"Activation patterns of {file.name}"
@@ -194,26 +197,39 @@ def refuse_foreign(folder: Path) -> None:
             ) from None
 
 
-def refuse_other_run(folder: Path, config: Config) -> None:
-    """Raise InputError if ``folder`` is not ours, or holds a run with other settings."""
+def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
+    """Raise InputError if ``folder`` is not ours, or holds the results of another command or other settings."""
     refuse_foreign(folder)
     if not (folder / report.CONFIG).exists():
         return
-    settings, found = _settings(dataclasses.asdict(config)), report.read_config(folder)
+    settings, found = _settings(settings), report.read_config(folder)
+    if found.get("command") != command:
+        raise InputError(f"{folder} holds the results of `{found.get('command')}`; choose another --out, or delete it")
     differing = [
         key
-        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts"})
+        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts", "data"})
         if settings.get(key) != found.get(key)
     ]
-    if differing or found.get("command") != "run":
+    if differing:
         told = ", ".join(f"{key}: {found.get(key, 'default')}, not {settings.get(key, 'default')}" for key in differing)
         raise InputError(f"{folder} holds a run with other settings ({told}); choose another --out, or delete it")
+
+
+def refuse_other_data(folder: Path, name: str, digest: str) -> None:
+    """Raise InputError if ``folder`` holds a run on images or labels that were other than they are now."""
+    if (folder / report.CONFIG).exists() and report.read_config(folder).get("data") != digest:
+        raise InputError(
+            f"{name} has changed since the run in {folder}; choose another --out, or delete the folder to run anew"
+        )
 
 
 def claim(folder: Path, command: str, settings: dict[str, Any]) -> None:
     """Make ``folder`` the results folder of this command by writing its ``config.toml``."""
     entries = {"jaxentropy": version("jaxentropy"), "command": command} | _settings(settings)
-    write_text(folder / report.CONFIG, "".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items()))
+    write_text(
+        folder / report.CONFIG,
+        "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in entries.items()),
+    )
 
 
 def _settings(settings: dict[str, Any]) -> dict[str, Any]:

@@ -24,9 +24,13 @@ class MLP(nn.Module):
         activation: a name in ``ACTIVATIONS``.
     """
 
-    widths: tuple[int, ...]
+    widths: Sequence[int]
     num_classes: int = 10
     activation: str = "relu"
+
+    def __post_init__(self):
+        self.widths = tuple(self.widths)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, images: Float[jax.Array, "n ..."]) -> Float[jax.Array, "n {self.num_classes}"]:
@@ -47,11 +51,15 @@ class CNN(nn.Module):
         convolutions: convolutions in each block.
     """
 
-    channels: tuple[int, ...]
-    widths: tuple[int, ...]
+    channels: Sequence[int]
+    widths: Sequence[int]
     num_classes: int = 10
     activation: str = "relu"
     convolutions: int = 1
+
+    def __post_init__(self):
+        self.channels, self.widths = tuple(self.channels), tuple(self.widths)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, images: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n {self.num_classes}"]:

@@ -48,6 +48,17 @@ class Sign:
         return activations > 0 if self.zero == "off" else activations >= 0
 
 
+def states_of(activations: Shaped[Array, "*shape"], quantizer: Quantizer) -> Bool[Array, "*shape"]:
+    """``quantizer(activations)``, checked to be states; TypeError if they are not bool."""
+    states = quantizer(activations)
+    if states.dtype != bool or states.shape != activations.shape:
+        raise TypeError(
+            f"the quantizer {quantizer!r} turned {activations.shape} activations into {states.dtype}{states.shape}; "
+            "expected bool of the same shape, one state a neuron"
+        )
+    return states
+
+
 def words_for(width: int) -> int:
     """Number of ``uint32`` words that hold the states of ``width`` neurons."""
     return -(-width // WORD_BITS)
@@ -84,9 +95,9 @@ def pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch wo
 def _pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch word"]:
     *batch, width = states.shape
     words = words_for(width)
-    bits = jnp.pad(jnp.asarray(states, jnp.uint32), [(0, 0)] * len(batch) + [(0, words * WORD_BITS - width)]).reshape(
-        *batch, words, WORD_BITS
-    )
+    # through bool, so that a value other than 0 and 1 cannot spill into a neighbour's bit
+    padding = [(0, 0)] * len(batch) + [(0, words * WORD_BITS - width)]
+    bits = jnp.pad(jnp.asarray(states, bool), padding).reshape(*batch, words, WORD_BITS).astype(jnp.uint32)
     return jnp.sum(bits << jnp.arange(WORD_BITS, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
 
 

@@ -154,7 +154,7 @@ def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label:
     Neurons are sorted by firing rate; at most ``most`` inputs are drawn.
     """
     ax = ax or _new_axes()
-    states = recording.states(layer)[recording.labels == label]
+    states = recording.take(recording.labels == label).states(layer)
     order = np.argsort(-states.mean(0), kind="stable")
     ax.imshow(
         states[:most, order], cmap=ListedColormap(["#f4f4f0", "#1b1b1b"]), vmin=0, vmax=1,

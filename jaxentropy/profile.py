@@ -1,12 +1,13 @@
 """Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
+import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,10 @@ SATURATION_LIMIT = 0.9
 """A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
 sets the number …"""
 MIN_COINCIDENT_PAIRS = 10
-"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from."""
+"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from …"""
+MIN_COVERAGE = 0.5
+"""… or where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number
+of bits, even beside a common pattern that keeps the plug-in low."""
 
 _LONG_NAMES = {
     "n": ("inputs of the class", "1"),
@@ -36,20 +40,26 @@ _LONG_NAMES = {
         "bits",
     ),
     "neuron_information": ("information of a neuron's state about the class, mean over neurons", "bits"),
-    "neuron_fall": ("fall of the class-conditional neuron entropy from a layer to the next", "bits"),
+    "neuron_entropy_corrected": ("neuron_entropy with the Miller-Madow correction of each neuron", "bits"),
+    "neuron_fall": ("fall of neuron_entropy_corrected from a layer to the next", "bits"),
     "neuron_fall_se": ("standard error of neuron_fall, paired bootstrap over inputs", "bits"),
     "excess_fall": ("neuron_fall of the trained network minus that of its untrained twin", "bits"),
     "excess_fall_se": ("standard error of excess_fall, paired bootstrap over inputs", "bits"),
+    "excess_fall_mean_se": ("standard error of excess_fall's mean over seeds, from the inputs that they share", "bits"),
     "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
     "pattern_entropy_se": ("delete-one jackknife standard error of pattern_entropy", "bits"),
     "pattern_entropy_pooled": ("entropy of the layer's joint pattern over all classes together", "bits"),
-    "pattern_information": ("pattern_entropy_pooled minus its class-conditional mean", "bits"),
+    "pattern_information": (
+        "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",
+        "bits",
+    ),
     "patterns": ("different patterns seen", "1"),
     "unique_fraction": ("different patterns seen / inputs", "1"),
     "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
     "coincident_pairs": ("pairs of inputs that share a pattern", "1"),
     "saturation": ("plug-in pattern entropy / log2 n, its ceiling", "1"),
     "saturated": ("the sample is too small for the pattern entropy to mean anything", "1"),
+    "saturated_pooled": ("the same for pattern_entropy_pooled", "1"),
     "always_on": ("share of neurons that are on for every input of the class", "1"),
     "always_off": ("share of neurons that are off for every input of the class", "1"),
 }
@@ -82,17 +92,26 @@ def profile(
     Returns:
         A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
         ``excess_fall`` too. ``saturated`` marks cells whose pattern entropy says more of the sample than of the
-        network: plug-in above 90 % of log2 n, or fewer than 10 pairs of inputs that share a pattern.
+        network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with the same pattern.
+        ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
+        the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
+        neurons; they are not given for ``shuffled``.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
     functions of n alone.
 
     Raises:
-        InputError: unknown estimator, or recordings of different layers, classes or inputs.
+        InputError: unknown estimator, negative ``shuffles``, ``bootstrap`` or ``seed``, or recordings of different
+            layers, classes, inputs or seeds.
     """
+    if not estimators:
+        raise InputError("profile: no estimators; expected one or more names")
     for name in estimators:
         estimator(name)
+    for name, value in (("shuffles", shuffles or 0), ("bootstrap", bootstrap), ("seed", seed)):
+        if value < 0:
+            raise InputError(f"{name} is {value}; expected 0 or more")
     networks, has_network, has_seed = _arrange(recordings)
     shuffles = int(has_network) if shuffles is None else shuffles
     has_network |= shuffles > 0
@@ -110,25 +129,29 @@ def profile(
             ]
         )
 
-    counts: dict[str, list[tuple[PatternCounts, PatternCounts]]] = {
-        name: [
-            jax.tree.map(np.asarray, _count(layer_words, labels[name], first.num_classes, width))
-            for layer_words, width in zip(words[name], first.widths, strict=True)
-        ]
-        for name in words
-    }
-    estimates = iter(_estimates([c for layers in counts.values() for pair in layers for c in pair], tuple(estimators)))
-    summaries = [
-        [_summarise(by_class, pooled, next(estimates), next(estimates)) for by_class, pooled in layers]
-        for layers in counts.values()
+    # neuron counts become entropies layer by layer; only the short tables of multiplicities are kept for the estimators
+    tables: list[tuple[PatternCounts, PatternCounts]] = []
+    neurons = []
+    for name in words:
+        for layer_words, width in zip(words[name], first.widths, strict=True):
+            table = jax.tree.map(np.asarray, _count(layer_words, labels[name], first.num_classes, width))
+            neurons.append(_neurons(*table))
+            tables.append(table)
+    by_class = _estimates([table for table, _ in tables], tuple(estimators))
+    pooled = _estimates([table for _, table in tables], tuple(estimators))
+    cells = [
+        n | _patterns(*table, *estimates)
+        for n, table, *estimates in zip(neurons, tables, by_class, pooled, strict=True)
     ]
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
-    for key, (dims, _) in summaries[0][0].items():
-        stacked = np.stack([np.stack([layer[key][1] for layer in layers]) for layers in summaries])
-        variables[key] = (("network", "seed", "layer", *dims), stacked.swapaxes(1, 2))
+    for key, (dims, _) in cells[0].items():
+        stacked = np.stack([cell[key][1] for cell in cells])
+        by_network = stacked.reshape(len(words), len(first.layers), *stacked.shape[1:])
+        variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
     variables["n"] = (("class",), np.bincount(first.labels, minlength=first.num_classes))
     if bootstrap and len(first.layers) > 1:
-        variables |= _falls(words, labels, first, variables["neuron_entropy"][1], bootstrap, seed)
+        corrected = dict(zip(words, variables["neuron_entropy_corrected"][1], strict=True))
+        variables |= _falls(words, corrected, first, bootstrap, seed)
 
     dataset = xr.Dataset(
         {name: (*variables[name], dict(zip(("long_name", "units"), _LONG_NAMES[name], strict=True)))
@@ -148,6 +171,7 @@ def profile(
             "profile_seed": seed,
             "saturation_limit": SATURATION_LIMIT,
             "min_coincident_pairs": MIN_COINCIDENT_PAIRS,
+            "min_coverage": MIN_COVERAGE,
             "quantizer": str(first.meta.get("quantizer", "states given")),
             **{f"{name}_version": version(name) for name in ("jaxentropy", "jax", "numpy", "xarray")},
         },
@@ -215,6 +239,9 @@ def _arrange(
                     f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
                     f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
                 )
+        seeds, others = ([r.meta.get("seed") for r in g] for g in (networks[name], group))
+        if None not in seeds and seeds != others and set(seeds) == set(others):
+            raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
     return networks, has_network, has_seed
 
 
@@ -236,46 +263,71 @@ class _Estimates(NamedTuple):
     errors: np.ndarray
 
 
-def _summarise(
-    by_class: PatternCounts, pooled: PatternCounts, estimates: _Estimates, pooled_estimates: _Estimates
-) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """Every quantity of one layer: variable → (its dimensions after seed, values averaged over shuffles)."""
+_Cell = dict[str, tuple[tuple[str, ...], np.ndarray]]
+"""One layer's quantities: variable → (its dimensions after seed, values averaged over shuffles)."""
+
+
+def _neurons(by_class: PatternCounts, pooled: PatternCounts) -> _Cell:
+    """The quantities that come from the counts of single neurons."""
     n = by_class.n.astype(float)
-    empty, undefined = n == 0, n < 2
+    empty = n == 0
     with np.errstate(invalid="ignore", divide="ignore"):
         share = n / n.sum(-1, keepdims=True)
         rate = by_class.on / n[..., None]
-        j = by_class.j[..., None, :].astype(float)
-        distinct = by_class.f.sum(-1, dtype=float)
-        pairs = (by_class.f * j * (j - 1) / 2).sum(-1)
-        saturation = np.where(undefined, np.nan, estimates.plugin / np.log2(n))
-        coverage = 1 - (by_class.f * (j == 1)).sum(-1) / n
+        constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
+        correction = (1 - constant[0] - constant[1]) / (2 * n * math.log(2))
     neuron = _host(binary_entropy, rate).mean(-1)
-    neuron_pooled = _host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
-    # an empty class has no weight in the mean over classes; an undefined estimate of any other leaves it undefined
-    weighted = np.where(empty[..., None], 0.0, share[..., None] * estimates.values)
+    pooled_entropy = _host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
-        "neuron_entropy_pooled": ((), neuron_pooled),
-        "neuron_information": ((), neuron_pooled - np.where(empty, 0.0, share * neuron).sum(-1)),
+        "neuron_entropy_corrected": (("class",), neuron + correction),
+        "neuron_entropy_pooled": ((), pooled_entropy),
+        "neuron_information": ((), pooled_entropy - np.where(empty, 0.0, share * neuron).sum(-1)),
+        "always_on": (("class",), constant[1]),
+        "always_off": (("class",), constant[0]),
+    }
+    return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+
+
+def _patterns(
+    by_class: PatternCounts, pooled: PatternCounts, estimates: _Estimates, pooled_estimates: _Estimates
+) -> _Cell:
+    """The quantities that come from the multiplicities of joint patterns."""
+    n, total = by_class.n.astype(float), pooled.n.astype(float)
+    empty = n == 0
+    distinct, coverage, pairs, saturation, saturated = _diagnose(by_class, estimates)
+    saturated_pooled = _diagnose(pooled, pooled_estimates)[-1][..., 0]
+    pooled_entropy = pooled_estimates.values[..., 0, :]
+    # an empty class has no weight in the mean over classes
+    conditional = np.where(empty[..., None], 0.0, (n / total)[..., None] * estimates.values).sum(-2)
+    untold = saturated_pooled | (saturated & ~empty).any(-1)
+    values = {
         "pattern_entropy": (("class", "estimator"), estimates.values),
         "pattern_entropy_se": (("class", "estimator"), estimates.errors),
-        "pattern_entropy_pooled": (("estimator",), pooled_estimates.values[..., 0, :]),
-        "pattern_information": (("estimator",), pooled_estimates.values[..., 0, :] - weighted.sum(-2)),
+        "pattern_entropy_pooled": (("estimator",), pooled_entropy),
+        "pattern_information": (("estimator",), np.where(untold[..., None], np.nan, pooled_entropy - conditional)),
         "patterns": (("class",), np.where(empty, np.nan, distinct)),
         "unique_fraction": (("class",), np.where(empty, np.nan, distinct / np.maximum(n, 1))),
         "coverage": (("class",), coverage),
         "coincident_pairs": (("class",), np.where(empty, np.nan, pairs)),
         "saturation": (("class",), saturation),
-        "always_on": (("class",), np.where(empty, np.nan, (rate == 1).mean(-1))),
-        "always_off": (("class",), np.where(empty, np.nan, (rate == 0).mean(-1))),
     }
     averaged = {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
-    # written so that NaN counts as saturated
-    trusted = (averaged["saturation"][1] <= SATURATION_LIMIT) & (
-        averaged["coincident_pairs"][1] >= MIN_COINCIDENT_PAIRS
-    )
-    return averaged | {"saturated": (("class",), ~trusted)}
+    flags = {"saturated": (("class",), saturated.any(1)), "saturated_pooled": ((), saturated_pooled.any(1))}
+    return averaged | flags
+
+
+def _diagnose(counts: PatternCounts, estimates: _Estimates) -> tuple[Any, Any, Any, Any, Any]:
+    """(different patterns, coverage, coincident pairs, saturation, saturated) of each class."""
+    n, j = counts.n.astype(float), counts.j[..., None, :].astype(float)
+    distinct = counts.f.sum(-1, dtype=float)
+    pairs = (counts.f * j * (j - 1) / 2).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        coverage = 1 - (counts.f * (j == 1)).sum(-1) / n
+        saturation = np.where(n > 1, estimates.plugin / np.log2(n), np.nan)
+        # written so that NaN counts as saturated
+        trusted = (saturation <= SATURATION_LIMIT) & (pairs >= MIN_COINCIDENT_PAIRS) & (coverage >= MIN_COVERAGE)
+    return distinct, coverage, pairs, saturation, ~trusted
 
 
 def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> list[_Estimates]:
@@ -305,43 +357,51 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
 
 def _host(function, *arrays, **static):
     """Evaluate in float64 on the host's own processor, whatever the user's settings are: the vectors are tiny."""
-    with jax.enable_x64(True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+    try:
+        place = jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # a process that was started without JAX's CPU backend
+        place = contextlib.nullcontext()
+    with jax.enable_x64(True), place:
         return jax.tree.map(np.asarray, function(*arrays, **static))
 
 
-def _falls(words, labels, first: Recording, neuron_entropy: np.ndarray, replicates: int, seed: int) -> dict:
+def _falls(
+    words: dict[str, list[np.ndarray]],
+    corrected: dict[str, np.ndarray],
+    first: Recording,
+    replicates: int,
+    seed: int,
+) -> _Cell:
     """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
-    replicated = {
-        name: np.stack(
-            [
-                np.asarray(
-                    layer_entropies(
-                        tuple(w[s] for w in words[name]),
-                        labels[name][s, 0],
-                        seed,
-                        widths=first.widths,
-                        num_classes=first.num_classes,
-                        replicates=replicates,
-                    ),
-                    float,
-                )
-                for s in range(len(labels[name]))
-            ]
-        )
-        for name in words
-    }
-    falls = {name: -np.diff(r, axis=1) for name, r in replicated.items()}
-    fall = -np.diff(neuron_entropy, axis=2)
+    largest = int(np.bincount(first.labels).max())
+    resample = partial(
+        layer_entropies,
+        widths=first.widths,
+        num_classes=first.num_classes,
+        replicates=replicates,
+        chunk_size=min(512, 1 << (largest - 1).bit_length()),
+    )
+    fall = {name: -np.diff(entropy, axis=1) for name, entropy in corrected.items()}
+    spread = {name: np.full(values.shape, np.nan) for name, values in fall.items()}
+    resampled = {}
+    for name in words:
+        if name == "shuffled":
+            fall[name] = np.full_like(fall[name], np.nan)
+        else:
+            by_seed = zip(*words[name], strict=True)
+            entropies = np.stack([np.asarray(resample(layers, first.labels, seed), float) for layers in by_seed])
+            resampled[name] = -np.diff(entropies, axis=1)
+            spread[name] = _spread(resampled[name])
     dims = ("seed", "step", "class")
-    result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        "neuron_fall": (("network", *dims), fall),
-        "neuron_fall_se": (("network", *dims), np.stack([_spread(f) for f in falls.values()])),
+    result: _Cell = {
+        "neuron_fall": (("network", *dims), np.stack(list(fall.values()))),
+        "neuron_fall_se": (("network", *dims), np.stack(list(spread.values()))),
     }
-    names = list(words)
-    if {"trained", "untrained"} <= set(names):
-        trained, untrained = names.index("trained"), names.index("untrained")
-        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
-        result["excess_fall_se"] = (dims, _spread(falls["trained"] - falls["untrained"]))
+    if {"trained", "untrained"} <= set(words):
+        excess = resampled["trained"] - resampled["untrained"]
+        result["excess_fall"] = (dims, fall["trained"] - fall["untrained"])
+        result["excess_fall_se"] = (dims, _spread(excess))
+        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
     return result
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
-from jaxentropy.patterns import Array, Quantizer, Sign, pack, unpack, words_for
+from jaxentropy.patterns import Array, Quantizer, Sign, pack, states_of, words_for
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
 _FORMAT = "jaxentropy-recording"
@@ -31,7 +31,7 @@ class Recording:
         widths: number of neurons of each layer.
         words: the packed patterns of each layer, ``uint32[n, ceil(width / 32)]`` (see ``pack``).
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
-        class_names: a name for each class; a class may be empty.
+        class_names: a name for each class, kept as strings; a class may be empty.
         meta: whatever is worth keeping beside the bits (JSON values): quantizer, network, seed, split.
     """
 
@@ -39,7 +39,7 @@ class Recording:
     widths: tuple[int, ...]
     words: tuple[np.ndarray, ...]
     labels: np.ndarray
-    class_names: tuple[str, ...]
+    class_names: tuple[Any, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -56,7 +56,15 @@ class Recording:
                     f"layer '{name}' of {width} neurons: the words are {words.dtype}{list(words.shape)}, "
                     f"expected uint32[{self.n}, {words_for(width)}] for {self.n} labels"
                 )
-        check_labels(self.labels, self.num_classes)
+        names = tuple(str(name) for name in self.class_names)
+        if len(set(names)) != len(names):
+            raise InputError(f"class names must differ from each other, got {', '.join(names)}")
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "labels", checked_labels(self.labels, self.num_classes))
+        try:
+            object.__setattr__(self, "meta", json.loads(json.dumps(dict(self.meta), default=_plain)))
+        except TypeError as error:
+            raise InputError(f"meta must be JSON values (numbers, strings, lists, mappings): {error}") from error
 
     @property
     def n(self) -> int:
@@ -73,7 +81,9 @@ class Recording:
         if layer not in self.layers:
             raise InputError(f"no layer '{layer}' in this recording; it has {', '.join(self.layers)}")
         index = self.layers.index(layer)
-        return np.asarray(unpack(self.words[index], self.widths[index]))
+        # on the host, a byte a bit; on the device it would be a word a bit
+        bits = np.unpackbits(self.words[index].view(np.uint8), axis=1, bitorder="little")
+        return bits[:, : self.widths[index]].astype(bool)
 
     def take(self, indices: np.ndarray) -> "Recording":
         """The recording of these inputs only, in this order (indices or a boolean mask)."""
@@ -93,7 +103,7 @@ class Recording:
         labels: Array | Sequence[int],
         *,
         quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
-        class_names: Sequence[str] | None = None,
+        class_names: Iterable[Any] | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> "Recording":
         """A recording of activations that any framework made.
@@ -109,13 +119,7 @@ class Recording:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
                 their number), labels that are not whole numbers of 0 or more.
         """
-        labels = np.asarray(labels)
-        if labels.ndim != 1 or not (
-            np.issubdtype(labels.dtype, np.integer) or np.array_equal(labels, np.round(labels))
-        ):
-            raise InputError(
-                f"labels are {labels.dtype}{list(labels.shape)}; expected a whole number for each input, int[n]"
-            )
+        labels = checked_labels(np.asarray(labels))
         words, widths = [], []
         for name, layer in activations.items():
             layer = np.asarray(layer)
@@ -124,18 +128,17 @@ class Recording:
                     f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
                     f"{len(labels)} labels (give a layer with more axes as one row an input, or one a position)"
                 )
-            if not (layer.dtype == bool or np.issubdtype(layer.dtype, np.number)) or np.iscomplexobj(layer):
+            if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
             _refuse_nonfinite(name, int(layer.size - np.isfinite(layer).sum()), layer.size)
             widths.append(layer.shape[1])
-            words.append(np.asarray(pack(np.asarray(quantizer(layer)))))
-        names = class_names or [str(c) for c in range(int(labels.max(initial=-1)) + 1)]
+            words.append(np.asarray(pack(states_of(layer, quantizer))))
         return cls(
             tuple(activations),
             tuple(widths),
             tuple(words),
-            labels.astype(np.int32),
-            tuple(names),
+            labels,
+            _names(class_names, labels),
             {"quantizer": repr(quantizer), **(meta or {})},
         )
 
@@ -217,7 +220,7 @@ def record(
     *,
     layers: Sequence[str] | None = None,
     quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
-    class_names: Sequence[str] | None = None,
+    class_names: Iterable[Any] | None = None,
     meta: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> Recording:
@@ -264,7 +267,7 @@ def record(
         nonfinite = nonfinite + bad
     if not words:
         raise InputError("record: no batch was given; expected pairs of inputs and labels")
-    all_labels = np.concatenate(labels).astype(np.int32)
+    all_labels = checked_labels(np.concatenate(labels))
     for name, width, count in zip(order, widths, np.asarray(nonfinite).tolist(), strict=True):
         _refuse_nonfinite(name, count, len(all_labels) * width)
     return Recording(
@@ -272,7 +275,7 @@ def record(
         widths,
         tuple(np.concatenate([np.asarray(w) for w in layer]) for layer in zip(*words, strict=True)),
         all_labels,
-        tuple(class_names or [str(c) for c in range(int(all_labels.max(initial=-1)) + 1)]),
+        _names(class_names, all_labels),
         {"quantizer": repr(quantizer), **(meta or {})},
     )
 
@@ -282,7 +285,7 @@ def _record_batch(apply_fn, quantizer, layers, variables, inputs, size):
     """Packed words of each layer, and its number of NaN or infinite activations in the first ``size`` rows."""
     activations = apply_fn(variables, inputs)[1]
     real = (jnp.arange(len(inputs)) < size)[:, None]
-    words = tuple(pack(quantizer(activations[name])) for name in layers)
+    words = tuple(pack(states_of(activations[name], quantizer)) for name in layers)
     bad = [jnp.sum(~jnp.isfinite(activations[name]) & real, dtype=jnp.int32) for name in layers]
     return words, jnp.stack(bad)
 
@@ -325,15 +328,35 @@ def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]))
 
 
-def check_labels(labels: np.ndarray, num_classes: int) -> None:
-    """Raise InputError unless the labels are a non-empty ``int[n]`` within ``0 .. num_classes - 1``."""
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"labels are {labels.dtype}{list(labels.shape)}; expected whole numbers, int[n]")
+def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
+    """The labels as ``int32[n]``; InputError unless they are one whole number an input, within the classes."""
+    whole = np.issubdtype(labels.dtype, np.integer) or (
+        np.issubdtype(labels.dtype, np.floating)
+        and np.isfinite(labels).all()
+        and np.array_equal(labels, labels.round())
+    )
+    if labels.ndim != 1 or not whole:
+        raise InputError(
+            f"labels are {labels.dtype}{list(labels.shape)}; expected a whole number for each input, int[n]"
+        )
     if not len(labels):
         raise InputError("there are no inputs: the labels are empty")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
-        raise InputError(f"labels run from {low} to {high}; expected 0 to {num_classes - 1} for {num_classes} classes")
+    most = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
+    if low < 0 or high > most:
+        raise InputError(f"labels run from {low} to {high}; expected 0 to {most}")
+    return labels.astype(np.int32)
+
+
+def _names(class_names: Iterable[Any] | None, labels: np.ndarray) -> tuple[str, ...]:
+    return tuple(str(name) for name in (range(int(labels.max()) + 1) if class_names is None else class_names))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as JSON has them."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is none")
 
 
 def _refuse_nonfinite(layer: str, count: int, size: int) -> None:

@@ -54,7 +54,7 @@ def write(folder: str | os.PathLike) -> str:
 
     profile = load_profile(folder / PROFILE)
     recordings = {}
-    for path in sorted((folder / RECORDINGS).glob("*.npz")):
+    for path in sorted((folder / RECORDINGS).glob("[!.]*.npz")):  # not what a killed run left half-written
         recording = Recording.load(path)
         recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
     if not recordings:
@@ -94,7 +94,7 @@ def summary(profile: xr.Dataset) -> str:
         "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
         "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
         "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
-        "with any such class the pattern entropy stands in parentheses. —: undefined, all patterns of a class differ.",
+        "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ.",
         "",
         "## Verdict",
         "",

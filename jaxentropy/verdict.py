@@ -12,6 +12,8 @@ from jaxentropy.estimators import ESTIMATOR_NAMES
 from jaxentropy.profile import steps
 
 CONFIDENCE = 0.95
+MIN_INPUTS = 10
+"""In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided."""
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
@@ -59,8 +61,9 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
     taken as normal, lies above (below) zero; with several seeds, in every one of them. *Pattern entropy* is judged by
     ``estimator`` with its jackknife error, and only where neither layer is saturated; the two errors are added in
     squares, as if independent, though the same inputs stand behind both. The *excess* over the untrained twin is judged
-    by Student's interval of its mean over seeds, or with one seed by the paired bootstrap. A class is *monotone* where
-    every step falls.
+    by its mean over seeds: Student's interval of the seeds' spread, widened (in squares) by the paired bootstrap's,
+    since all seeds see the same inputs. Neuron entropies of classes of fewer than 10 inputs are *undecided*. A class is
+    *monotone* where every step falls.
 
     Args:
         profile: what ``jaxentropy.profile`` returned, with ``bootstrap`` above 0 and at least two layers.
@@ -80,7 +83,10 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
     full = profile.set_coords("n")
     for dim, alone in (("network", "recorded"), ("seed", 0)):
         if dim not in full.dims:
-            full = full.expand_dims({dim: [alone]})
+            full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
+    for name in ("neuron_fall_se", "excess_fall_se", "excess_fall_mean_se"):
+        if name in full:
+            full[name] = full[name].where(full.n >= MIN_INPUTS)
     neuron = _judge(full.neuron_fall, full.neuron_fall_se)
 
     entropy = full.pattern_entropy.sel(estimator=estimator, drop=True)
@@ -94,21 +100,21 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
     pattern_saturated = fall.copy(data=unclear).any("seed")
     pattern = _judge(fall, fall.copy(data=np.sqrt(squared))).where(~pattern_saturated, "undecided")
 
-    classes = full.neuron_fall_se.notnull().sum("class")
+    enough = full.neuron_fall_se.notnull()
+    mean_fall = full.neuron_fall.where(enough).mean("class")
+    mean_error = np.sqrt((full.neuron_fall_se**2).sum("class")) / enough.sum("class")
     monotone = _words((neuron == "falls").all("step"), (neuron == "rises").any("step"), "holds", "contradicted")
     table = xr.Dataset(
         {
             "neuron": neuron,
-            "neuron_mean": _judge(
-                full.neuron_fall.mean("class"), np.sqrt((full.neuron_fall_se**2).sum("class")) / classes
-            ),
+            "neuron_mean": _judge(mean_fall, mean_error),
             "neuron_monotone": monotone,
             "pattern": pattern,
             "pattern_saturated": pattern_saturated,
         }
     ).drop_vars(["width", "estimator"], errors="ignore")
     if "excess_fall" in full:
-        table["excess"] = _judge_excess(full.excess_fall, full.excess_fall_se)
+        table["excess"] = _judge_excess(full.excess_fall, full.excess_fall_mean_se)
     return Verdict(table, _text(full, table, estimator))
 
 
@@ -119,15 +125,15 @@ def _judge(fall: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
     return _words(falls, rises, "falls", "rises")
 
 
-def _judge_excess(excess: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
-    """more, less or undecided, from the spread over seeds, or with one seed from the bootstrap."""
+def _judge_excess(excess: xr.DataArray, input_error: xr.DataArray) -> xr.DataArray:
+    """more, less or undecided: the spread over seeds, and the error from the inputs, which the seeds share."""
     seeds = excess.sizes["seed"]
+    half = (_Z * input_error) ** 2
     if seeds > 1:
-        mean = excess.mean("seed")
-        half = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2) * excess.std("seed", ddof=1) / np.sqrt(seeds)
-    else:
-        mean, half = excess.isel(seed=0, drop=True), _Z * error.isel(seed=0, drop=True)
-    return _words(mean - half > 0, mean + half < 0, "more", "less")
+        student = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2)
+        half = half + (student * excess.std("seed", ddof=1)) ** 2 / seeds
+    mean = excess.mean("seed")
+    return _words(mean - np.sqrt(half) > 0, mean + np.sqrt(half) < 0, "more", "less")
 
 
 def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.DataArray:
@@ -197,6 +203,9 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         f"{_range(profile.n.values)} inputs a class: nearly every input shows a pattern of its own, and the estimate "
         "tells the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
+    few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
+    if few:
+        parts.append(f"**Note.** Fewer than {MIN_INPUTS} inputs of class {', '.join(few)}: counted as undecided.")
     empty = [str(c) for c in profile["class"].values[profile.n.values == 0]]
     if empty:
         parts.append(f"**Note.** No input of class {', '.join(empty)}: NaN there, and counted as undecided.")

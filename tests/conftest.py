@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# hundreds of tiny programs: optimising their machine code takes longer than running them
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 from jaxtyping import install_import_hook
 

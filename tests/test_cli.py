@@ -200,6 +200,8 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
         (["run", "--widths", "-5"], "widths are -5; expected numbers of 1 or more"),
         (["run", "--epochs", "-1"], "epochs is -1; expected 0 or more"),
         (["run", "--seeds", "0"], "seeds is 0; expected 1 or more"),
+        (["run", "--learning-rate", "0"], "learning rate is 0.0; expected a positive number"),
+        (["run", "--learning-rate", "inf"], "learning rate is inf; expected a positive number"),
         (["run", "--split", "dev"], "unknown split 'dev'; choose train or test"),
         (["run", "--epochs", "many"], "Error parsing --epochs"),
         (["run", "--learningrate", "1"], "Unrecognized options: --learningrate"),
@@ -267,6 +269,29 @@ def test_folders_that_are_not_ours_are_left_alone(finished, toy_file, acts, tmp_
     other = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--seed", "7", "--out", finished]
     told = fails(capsys, *other)
     assert "holds a run with other settings (seed: 0, not 7)" in told
+
+
+def test_a_half_written_file_of_a_killed_run_is_passed_over(finished, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / "recordings" / ".recorded.deadbeef.npz").write_bytes(b"half")
+    assert command(capsys, "report", copy)[0] == 0
+
+
+def test_analyze_does_not_overwrite_a_run(finished, acts, capsys):
+    before = (finished / "profile.nc").read_bytes()
+    assert "holds the results of `run`" in fails(capsys, "analyze", acts, "--out", finished)
+    assert (finished / "profile.nc").read_bytes() == before
+
+
+def test_changed_data_are_noticed(toy_file, tmp_path, capsys):
+    data, out = tmp_path / "d.npz", tmp_path / "o"
+    shutil.copy(toy_file, data)
+    arguments = ["run", "--dataset", f"npz:{data}", "--model", "mlp", *SMALL, "--epochs", "0", "--out", out]
+    assert command(capsys, *arguments)[0] == 0
+    with np.load(toy_file) as file:
+        np.savez(data, images=file["images"][:200], labels=file["labels"][:200])
+    assert "has changed since the run" in fails(capsys, *arguments)
 
 
 @pytest.mark.parametrize("name", ["profile.nc", "recordings/trained-seed000.npz"])

@@ -48,6 +48,12 @@ def test_labels_outside_are_not_counted(rng):
     check(je.count_patterns(states, labels, 3), states[kept], labels[kept], 3)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_narrow_labels_are_counted_as_they_are(dtype, rng):
+    states, labels = few_patterns(rng, 100, 10, 8), rng.integers(0, 100, 100)
+    check(je.count_patterns(states, labels.astype(dtype), 300), states, labels, 300)
+
+
 def test_order_of_inputs_does_not_matter(rng):
     states, labels = few_patterns(rng, 200, 30, 40), rng.integers(0, 3, 200)
     order = rng.permutation(200)

@@ -53,18 +53,28 @@ def test_layers_keep_their_order_past_nine(toy):
     assert recording.n == 60
 
 
+def test_widths_may_be_a_list():
+    x = jnp.ones((2, 4))
+    assert list(sown(MLP([3, 2]))(initial(MLP([3, 2]), x), x)[1]) == ["fc1", "fc2"]
+
+
 def test_equal_modules_share_their_programs():
     assert sown(MLP((3, 2))) == Sown(MLP((3, 2)))
     assert hash(sown(MLP((3, 2)))) == hash(Sown(MLP((3, 2))))
 
 
 class Nested(nn.Module):
-    """Layers inside a submodule, one of them called twice."""
+    """Layers inside a submodule, which may be called twice."""
+
+    times: int = 2
 
     @nn.compact
     def __call__(self, x):
         block = MLP((5,), 4)
-        return block(block(x))
+        for _ in range(self.times):
+            x = block(x)
+        self.sow("intermediates", "last", x)
+        return x
 
 
 class Silent(nn.Module):
@@ -73,11 +83,13 @@ class Silent(nn.Module):
         return nn.Dense(2)(x)
 
 
-def test_nested_and_repeated_layers_have_paths():
+def test_nested_layers_have_paths_and_repeated_ones_are_refused():
     x = jnp.ones((2, 4))
     model = Nested()
-    _, layers = sown(model)(initial(model, x), x)
-    assert list(layers) == ["MLP_0/fc1[0]", "MLP_0/fc1[1]"]
+    with pytest.raises(je.InputError, match=r"layer 'MLP_0/fc1' was sown 2 times"):
+        sown(model)(initial(model, x), x)
+    once = Nested(times=1)
+    assert list(sown(once)(initial(once, x), x)[1]) == ["MLP_0/fc1", "last"]
 
 
 def test_capture_refuses():

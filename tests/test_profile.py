@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 import jaxentropy as je
-from jaxentropy.profile import MIN_COINCIDENT_PAIRS, SATURATION_LIMIT, profile
+from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
 from tests import oracles
 from tests.conftest import random_recording
 
@@ -47,8 +47,16 @@ def test_every_number_agrees_with_a_loop(recordings, dataset):
                     assert float(cell.saturation) == pytest.approx(plugin / np.log2(len(mine)))
                     pairs = sum(j * (j - 1) / 2 for j in counts)
                     assert float(cell.coincident_pairs) == pairs
-                    trusted = plugin / np.log2(len(mine)) <= SATURATION_LIMIT and pairs >= MIN_COINCIDENT_PAIRS
+                    trusted = (
+                        plugin / np.log2(len(mine)) <= SATURATION_LIMIT
+                        and pairs >= MIN_COINCIDENT_PAIRS
+                        and multiplicities.get(1, 0) <= (1 - MIN_COVERAGE) * len(mine)
+                    )
                     assert bool(cell.saturated) == (not trusted)
+                    live = (mine.any(0) & ~mine.all(0)).mean()
+                    assert float(cell.neuron_entropy_corrected) == pytest.approx(
+                        oracles.neuron_entropy(mine) + live / (2 * len(mine) * np.log(2)), abs=1e-12
+                    )
                     for method in dataset.estimator.values:
                         got = float(cell.pattern_entropy.sel(estimator=method))
                         error = float(cell.pattern_entropy_se.sel(estimator=method))
@@ -71,9 +79,10 @@ def test_every_number_agrees_with_a_loop(recordings, dataset):
                     if method == "plugin" or len(counts) < len(states):
                         whole = oracles.ENTROPY[method](counts)
                         assert float(at.pattern_entropy_pooled.sel(estimator=method)) == pytest.approx(whole, abs=1e-9)
-                        np.testing.assert_allclose(
-                            at.pattern_information.sel(estimator=method), whole - np.mean(by_class), atol=1e-9
-                        )
+                        told = whole - np.mean(by_class)
+                        untold = bool(at.saturated_pooled) or bool(at.saturated.any())
+                        got = float(at.pattern_information.sel(estimator=method))
+                        np.testing.assert_allclose(got, np.nan if untold else told, atol=1e-9)
 
 
 def test_the_test_above_sees_saturated_and_trusted_cells(dataset):
@@ -151,9 +160,11 @@ def test_a_known_answer():
 
 
 def test_falls_and_their_errors(recordings, dataset):
-    entropy = dataset.neuron_entropy
+    entropy = dataset.neuron_entropy_corrected.sel(network=["trained", "untrained"])
+    assert dataset.neuron_fall.sel(network="shuffled").isnull().all()
     np.testing.assert_allclose(
-        dataset.neuron_fall, entropy.isel(layer=slice(None, -1)).values - entropy.isel(layer=slice(1, None)).values
+        dataset.neuron_fall.sel(network=["trained", "untrained"]),
+        entropy.isel(layer=slice(None, -1)).values - entropy.isel(layer=slice(1, None)).values,
     )
     assert dataset.step.values.tolist() == ["fc1→fc2", "fc2→fc3"]
     rng = np.random.default_rng(0)
@@ -184,7 +195,6 @@ def test_edge_contract_empty_and_single_classes():
     assert (single.pattern_entropy.sel(estimator="plugin") == 0).all()
     assert single.pattern_entropy.sel(estimator="chao_wang_jost").isnull().all()
     assert ds.neuron_information.notnull().all()
-    assert ds.pattern_information.sel(estimator="plugin").notnull().all()
 
 
 def test_float32_users_stay_in_float32(recordings):
@@ -217,6 +227,14 @@ def test_missing_and_foreign_profiles_are_refused(tmp_path):
         je.load_profile(tmp_path / "other.nc")
 
 
+def test_noise_tells_nothing_of_the_class():
+    """A hundred fair coins: all patterns differ, and the plug-in information would be log₂ 4 = 2 bits."""
+    states = np.random.default_rng(0).random((400, 100)) < 0.5
+    ds = profile(je.Recording.from_activations({"a": states}, np.arange(400) % 4), bootstrap=0)
+    assert ds.saturated_pooled.all()
+    assert ds.pattern_information.isnull().all()
+
+
 def test_profile_refuses(recordings):
     one = recordings["trained"][0]
     for given, told in (
@@ -226,11 +244,17 @@ def test_profile_refuses(recordings):
         ({"a": [one], "b": [one, one]}, "one a seed for each"),
         ({"shuffled": one}, "the name 'shuffled' is taken"),
         ({}, "at least one recording"),
+        ({"a": recordings["trained"], "b": recordings["trained"][::-1]}, "give them in one order"),
     ):
         with pytest.raises(je.InputError, match=told):
             profile(given)
     with pytest.raises(je.InputError, match="unknown estimator 'best'"):
         profile(one, estimators=("best",))
+    with pytest.raises(je.InputError, match="no estimators"):
+        profile(one, estimators=())
+    for name in ("shuffles", "bootstrap", "seed"):
+        with pytest.raises(je.InputError, match=f"{name} is -1; expected 0 or more"):
+            profile(one, **{name: -1})  # pyright: ignore[reportArgumentType]
 
 
 def test_planted_bug_averaging_batch_entropies_is_seen(recordings):

@@ -94,6 +94,9 @@ def test_split_and_concatenate_give_the_whole():
         ({"a": np.array([["x"], ["y"]])}, [0, 1], "expected real numbers"),
         ({"a": np.zeros((2, 2))}, [0, -1], "labels run from -1 to 0"),
         ({"a": np.zeros((2, 2))}, [0.5, 1], "expected a whole number"),
+        ({"a": np.zeros((2, 2))}, [np.inf, 1], "expected a whole number"),
+        ({"a": np.zeros((2, 2))}, ["x", "y"], "expected a whole number"),
+        ({"a": np.zeros((2, 2))}, [0, 2**40], "expected 0 to 2147483647"),
         ({"a": np.zeros((0, 2))}, np.zeros(0, int), "no inputs"),
         ({}, [0, 1], "one or more layers"),
     ],
@@ -101,6 +104,41 @@ def test_split_and_concatenate_give_the_whole():
 def test_from_activations_refuses(activations, labels, told):
     with pytest.raises(je.InputError, match=told):
         je.Recording.from_activations(activations, np.asarray(labels))
+
+
+def test_labels_names_and_meta_are_normalised(tmp_path):
+    """Narrow or floating labels, arrays of names, NumPy numbers in meta: each is what the user meant."""
+    labels = np.arange(200, dtype=np.uint8)
+    words = je.Recording.from_activations({"a": np.ones((200, 3))}, labels).words
+    for given in (labels, labels.astype(float), labels.astype(np.int64)):
+        recording = je.Recording(("a",), (3,), words, given, tuple(range(256)), {"seed": np.int64(3)})
+        assert recording.labels.dtype == np.int32
+        assert recording.labels.tolist() == list(range(200))
+        assert recording.class_names[255] == "255"
+        recording.save(tmp_path / "r.npz")
+        assert je.Recording.load(tmp_path / "r.npz").meta == {"seed": 3}
+    named = je.Recording.from_activations({"a": np.ones((2, 3))}, [0, 1], class_names=np.array(["cat", "dog"]))
+    assert named.class_names == ("cat", "dog")
+    half = je.Recording.from_activations({"a": jnp.ones((2, 3), jnp.bfloat16)}, [0, 1])
+    assert half.states("a").all()
+    with pytest.raises(je.InputError, match="must differ"):
+        je.Recording.from_activations({"a": np.ones((2, 3))}, [0, 1], class_names=["x", "x"])
+    with pytest.raises(je.InputError, match="must be JSON values"):
+        je.Recording.from_activations({"a": np.ones((2, 3))}, [0, 1], meta={"model": object()})
+
+
+def test_a_quantizer_must_give_states():
+    """Levels 0 … 3 would spill into the bits of neighbouring neurons."""
+
+    def levels(activations):
+        return jnp.clip(jnp.floor(activations) + 2, 0, 3).astype(jnp.int32)
+
+    with pytest.raises(TypeError, match="expected bool"):
+        je.Recording.from_activations({"a": np.ones((2, 3), np.float32)}, [0, 1], quantizer=levels)
+    with pytest.raises(TypeError, match="expected bool"):
+        je.record(lambda v, x: (x, {"a": x}), None, [(np.ones((2, 3), np.float32), [0, 1])], quantizer=levels)
+    with pytest.raises(TypeError, match="expected bool"):
+        je.count_patterns(np.ones((2, 3), np.float32), np.array([0, 1]), 2, levels)
 
 
 def test_concatenate_refuses():

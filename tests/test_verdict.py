@@ -73,6 +73,71 @@ def test_excess_over_the_untrained_twin(seeds):
     assert "Is the fall due to training?" in verdict.text
 
 
+def test_seeds_that_share_their_inputs_do_not_decide_by_themselves():
+    """Every layer copies one of four coins with noise: no excess at all, and errors that three seeds have in common."""
+    rng = np.random.default_rng(5)
+    labels = np.arange(1600) % 40
+    coins_of = rng.random((1600, 4)) < 0.3
+
+    def network(seed):
+        noise = np.random.default_rng(seed)
+        return je.Recording.from_activations(
+            {f"fc{i}": coins_of[:, [i] * 24] ^ (noise.random((1600, 24)) < 0.1) for i in range(4)}, labels
+        )
+
+    reversed_layers = [
+        je.Recording.from_activations(
+            {
+                f"fc{i}": coins_of[:, [3 - i] * 24] ^ (np.random.default_rng(s).random((1600, 24)) < 0.1)
+                for i in range(4)
+            },
+            labels,
+        )
+        for s in (10, 11, 12)
+    ]
+    given = {"trained": [network(s) for s in range(3)], "untrained": reversed_layers}
+    verdict = je.verdict(je.profile(given, estimators=("chao_wang_jost",)))
+    assert float((verdict.table.excess != "undecided").mean()) < 0.15
+
+
+def test_many_sparse_neurons_are_no_fall():
+    """32 fair coins and 288 constants against 320 neurons that fire at 1.3 %: equal mean entropy, unequal bias."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(8000) % 20
+    fair = np.zeros((8000, 320), bool)
+    fair[:, :32] = rng.random((8000, 32)) < 0.5
+    rate = 0.012997  # its entropy is a tenth of a bit
+    layers = {"fair": fair, "sparse": rng.random((8000, 320)) < rate}
+    verdict = je.verdict(je.profile({"r": je.Recording.from_activations(layers, labels)}))
+    assert verdict.table.neuron_mean.sel(network="r").values.tolist() != ["falls"]
+    assert float((verdict.table.neuron == "falls").mean()) < 0.15
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_classes_of_few_inputs_are_undecided(n):
+    verdict = je.verdict(je.profile(coins([0.5] * 4, n=30 * n, classes=30)))
+    assert (verdict.table.neuron == "undecided").all()
+    assert (verdict.table.neuron_mean == "undecided").all()
+    assert "Fewer than 10 inputs of class 0, 1" in verdict.text
+
+
+def test_a_common_pattern_does_not_hide_that_the_rest_is_unseen():
+    """40 % one pattern and 60 % of 2⁹⁰ others, then 25 % and 75 % of 2¹⁶: it falls by 42 bits, and cannot be seen."""
+    rng = np.random.default_rng(0)
+    layers = {}
+    for name, share, bits in (("a", 0.4, 90), ("b", 0.25, 16)):
+        layers[name] = np.zeros((1600, 90), bool)
+        layers[name][:, :bits] = (rng.random((1600, bits)) < 0.5) & (rng.random((1600, 1)) >= share)
+    verdict = je.verdict(je.profile(je.Recording.from_activations(layers, np.arange(1600) % 4)))
+    assert verdict.table.pattern_saturated.all()
+
+
+def test_one_network_of_many_keeps_its_name():
+    recording = coins([0.5, 0.3])
+    chosen = je.profile({"trained": recording, "untrained": recording}).sel(network="untrained")
+    assert "the untrained network" in je.verdict(chosen).text
+
+
 def test_empty_classes_are_noted_and_undecided():
     recording = je.Recording.from_activations(
         {"a": np.random.default_rng(0).random((400, 30)) < 0.5, "b": np.random.default_rng(1).random((400, 30)) < 0.1},
