@@ -1,7 +1,9 @@
 """Profiles and Recordings → matplotlib. Every function draws on the axes given, or makes a figure; none shows it."""
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -173,24 +175,53 @@ def figures(profile: xr.Dataset, recordings: Mapping[str, Recording]) -> dict[st
         profile: what ``jaxentropy.profile`` returned.
         recordings: one of each network, for the pictures of single patterns.
     """
-    names = [str(n) for n in profile.network.values] if "network" in profile.dims else [None]
-    with plt.rc_context(_STYLE), plt.ioff():
-        return {
-            "entropy-by-depth": _entropy_figure(profile, names),
-            "information-by-depth": _information_figure(profile, names),
-            "patterns": _patterns_figure(recordings),
-            "firing-rates": _firing_figure(recordings),
-            "rank-frequency": _rank_figure(recordings),
-        }
+    return {
+        "entropy-by-depth": entropy_figure(profile),
+        "information-by-depth": information_figure(profile),
+        "patterns": patterns_figure(recordings),
+        "firing-rates": firing_figure(recordings),
+        "rank-frequency": rank_figure(recordings),
+    }
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """The house's style, whatever the user's own settings are.
+
+    ``plt.rc_context`` would also take back what a notebook sets when its first figure starts the inline backend.
+    """
+    before = {key: plt.rcParams[key] for key in _STYLE}
+    plt.rcParams.update(_STYLE)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
+
+
+def _styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    @functools.wraps(function)
+    def draw(*args, **kwargs):
+        with _style():
+            return function(*args, **kwargs)
+
+    return draw
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes."""
-    with plt.rc_context(_STYLE):
+    with _style():
         figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None)
 
 
-def _entropy_figure(profile: xr.Dataset, names: Sequence[str | None]) -> Figure:
+def close(figure: Figure) -> None:
+    """Let go of a figure's memory."""
+    plt.close(figure)
+
+
+@_styled
+def entropy_figure(profile: xr.Dataset) -> Figure:
+    """Entropy against depth: the two readings and the networks side by side."""
+    names = _networks(profile)
     rows = [("neuron_entropy", "plugin"), ("pattern_entropy", "plugin")]
     rows += [("pattern_entropy", str(e)) for e in profile.estimator.values if e == "chao_wang_jost"]
     figure, axes = plt.subplots(
@@ -212,7 +243,10 @@ def _entropy_figure(profile: xr.Dataset, names: Sequence[str | None]) -> Figure:
     return figure
 
 
-def _information_figure(profile: xr.Dataset, names: Sequence[str | None]) -> Figure:
+@_styled
+def information_figure(profile: xr.Dataset) -> Figure:
+    """Pooled against class-conditional neuron entropy, the networks side by side."""
+    names = _networks(profile)
     figure, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names) + 1.7, 3), sharey=True, squeeze=False)
     for k, name in enumerate(names):
         ax = information_by_depth(profile, axes[0, k], network=name)
@@ -223,7 +257,9 @@ def _information_figure(profile: xr.Dataset, names: Sequence[str | None]) -> Fig
     return figure
 
 
-def _patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
+@_styled
+def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
+    """Activation patterns of the most frequent class, layer by layer, for each network."""
     first = next(iter(recordings.values()))
     label = int(np.bincount(first.labels).argmax())
     figure, axes = plt.subplots(
@@ -242,7 +278,9 @@ def _patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
     return figure
 
 
-def _firing_figure(recordings: Mapping[str, Recording]) -> Figure:
+@_styled
+def firing_figure(recordings: Mapping[str, Recording]) -> Figure:
+    """Firing rates within a class, layer by layer, the networks in one histogram."""
     layers = next(iter(recordings.values())).layers
     columns = min(len(layers), 6)
     rows = -(-len(layers) // columns)
@@ -270,7 +308,9 @@ def _firing_figure(recordings: Mapping[str, Recording]) -> Figure:
     return figure
 
 
-def _rank_figure(recordings: Mapping[str, Recording]) -> Figure:
+@_styled
+def rank_figure(recordings: Mapping[str, Recording]) -> Figure:
+    """Rank and frequency of patterns within a class, the networks side by side."""
     figure, axes = plt.subplots(
         1, len(recordings), figsize=(3.4 * len(recordings) + 0.8, 3.1), sharey=True, squeeze=False
     )
@@ -287,6 +327,10 @@ def _ranked_counts(words: np.ndarray) -> np.ndarray:
     """How often each different row occurs, commonest first."""
     rows = np.ascontiguousarray(words).view(np.dtype((np.void, words.dtype.itemsize * words.shape[1]))).ravel()
     return np.sort(np.unique(rows, return_counts=True)[1])[::-1]
+
+
+def _networks(profile: xr.Dataset) -> list[str | None]:
+    return [str(n) for n in profile.network.values] if "network" in profile.dims else [None]
 
 
 def _titled(network: str | None) -> str:
@@ -328,5 +372,5 @@ def _color(network: str) -> str:
 
 
 def _new_axes() -> Axes:
-    with plt.rc_context(_STYLE):
+    with _style():
         return plt.subplots(figsize=(4.5, 3.2))[1]

@@ -92,7 +92,7 @@ def profile(
     Returns:
         A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
         ``excess_fall`` too. ``saturated`` marks cells whose pattern entropy says more of the sample than of the
-        network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with the same pattern.
+        network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with one pattern.
         ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
         the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
         neurons; they are not given for ``shuffled``.

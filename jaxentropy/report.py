@@ -63,6 +63,7 @@ def write(folder: str | os.PathLike) -> str:
         for suffix in ("png", "svg"):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
                 plots.save(figure, temporary)
+        plots.close(figure)
     text = summary(profile)
     write_text(folder / SUMMARY, text + _figure_section(FIGURES))
     return text
