@@ -64,7 +64,7 @@ def entropy_by_depth(
             ax.axhspan(low, high, color="#b00020", alpha=0.12, lw=0)
         ax.annotate(
             f"ceiling log₂ n = {high:.2f}" if high - low <= 0.01 else f"ceilings log₂ n = {low:.2f} … {high:.2f}",
-            (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+            (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6), textcoords="offset points",
             color="#b00020", fontsize=8,
         )  # fmt: skip
     x = np.arange(1, values.sizes["layer"] + 1)
@@ -84,7 +84,7 @@ def entropy_by_depth(
     if lines.isnull().all():
         ax.text(
             0.5,
-            0.5,
+            0.72,
             "no estimate:\nevery pattern is unique",
             transform=ax.transAxes,
             ha="center",

@@ -167,7 +167,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         return (
             f"the {name} network: at every step{in_all} for {claim['holds']} of {classes} classes; contradicted (a "
             f"step rises) for {claim['contradicted']}; undecided for {claim['undecided']}. Of its {cells} cells (a "
-            f"class and a step to the next layer) {cell['falls']} fall, {cell['rises']} rise, {cell['undecided']} are "
+            f"class and a step to the next layer): {cell['falls']} falls, {cell['rises']} rises, {cell['undecided']} "
             f"undecided; the mean over classes falls at {_number(one.neuron_mean, 'falls')} of {steps} steps and rises "
             f"at {_number(one.neuron_mean, 'rises')}."
         )
@@ -198,8 +198,8 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
     lost = [str(layer) for layer in profile.layer.values if bool(saturated.sel(layer=layer).all())]
     parts.append(
         f"**Does pattern entropy fall with depth?** ({ESTIMATOR_NAMES[estimator]}, {main} network.) "
-        f"Of {cells} cells {_number(judged, 'falls')} fall, {_number(judged, 'rises')} rise, "
-        f"{_number(judged, 'undecided')} are undecided, and {int(one.pattern_saturated.sum())} cannot be judged from "
+        f"Of {cells} cells: {_number(judged, 'falls')} falls, {_number(judged, 'rises')} rises, "
+        f"{_number(judged, 'undecided')} undecided, and {int(one.pattern_saturated.sum())} cannot be judged from "
         f"{_range(profile.n.values)} inputs a class: nearly every input shows a pattern of its own, and the estimate "
         "tells the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
