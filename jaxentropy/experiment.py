@@ -29,7 +29,7 @@ from jaxentropy.train import Recipe, Trained, train
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},
-    "cnn": {"widths": (128,) * 4, "epochs": 10, "seeds": 3, "learning_rate": 2e-3},
+    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3},
 }
 _RECORD_BATCH = 1000
 
@@ -55,7 +55,7 @@ class Config:
     """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
     activation: str = "relu"
     """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
-    epochs: Annotated[int | None, _by_model("INT", "15, cnn 10")] = None
+    epochs: Annotated[int | None, _by_model("INT", "15, cnn 8")] = None
     """Passes over the training images."""
     seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
     """Networks to train, each from its own seed."""

@@ -210,6 +210,9 @@ def _styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes."""
     with _style():
+        if figure.get_layout_engine() is not None:  # laid out once, however often it is saved
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(path, metadata={"Date": None} if str(path).endswith(".svg") else None)
 
 

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxentropy as je
-from jaxentropy import cli, experiment
+from jaxentropy import cli, experiment, plots
 from tests.conftest import random_recording
 
 SMALL = ["--widths", "12", "8", "--seeds", "2", "--epochs", "3", "--bootstrap", "20", "--batch-size", "16"]
@@ -46,6 +47,18 @@ def finished(toy_file, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "mlp"
     cli.main(["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--out", str(out)])
     return out
+
+
+@pytest.fixture
+def one_figure(monkeypatch):
+    """One small figure in place of all: for tests of everything else."""
+
+    def figures(profile, recordings):
+        figure, ax = plt.subplots(figsize=(2, 1))
+        ax.plot(profile.layer.values, np.arange(profile.sizes["layer"]))
+        return {"patterns": figure}
+
+    monkeypatch.setattr(plots, "figures", figures)
 
 
 def tree(folder) -> set[str]:
@@ -84,7 +97,9 @@ def test_the_profile_is_that_of_the_recordings(finished):
     )
 
 
-def test_the_same_command_again_only_draws(finished, toy_file, capsys, monkeypatch):
+@pytest.mark.usefixtures("one_figure")
+def test_the_same_command_again_only_draws(finished, toy_file, tmp_path, capsys, monkeypatch):
+    finished = shutil.copytree(finished, tmp_path / "copy")
     before = (finished / "profile.nc").read_bytes()
     (finished / "figures" / "patterns.png").unlink()
     monkeypatch.setattr(experiment, "train", lambda *a, **k: pytest.fail("trained again"))
@@ -95,6 +110,7 @@ def test_the_same_command_again_only_draws(finished, toy_file, capsys, monkeypat
     assert (finished / "figures" / "patterns.png").exists()
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp_path, capsys, monkeypatch):
     """Killed while the third of four recordings is made, then typed again."""
     made = []
@@ -120,6 +136,7 @@ def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp
     )
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
     status, out, _ = command(
         capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--out", tmp_path / "both"
@@ -155,6 +172,7 @@ def acts(tmp_path, monkeypatch):
     return tmp_path / "acts.npz"
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
     status, out, _ = command(capsys, "analyze", "acts.npz")
     assert status == 0
@@ -167,10 +185,11 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
             {"recorded": je.Recording.from_activations({"fc1": file["fc1"], "fc2": file["fc2"]}, file["labels"])}
         )
     np.testing.assert_array_equal(profile.neuron_entropy, expected.neuron_entropy)
-    assert (tmp_path / "acts-profile" / "figures" / "entropy-by-depth.png").exists()
+    assert (tmp_path / "acts-profile" / "figures" / "patterns.png").exists()
     assert command(capsys, "analyze", "acts.npz")[0] == 0
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
     random_recording(0).save(tmp_path / "r.npz")
     assert command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20")[0] == 0
@@ -180,6 +199,7 @@ def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
     assert "no step to judge" in out
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
     labels = np.where(np.arange(200) % 2, 2, 0)
     rng = np.random.default_rng(0)
@@ -271,6 +291,7 @@ def test_folders_that_are_not_ours_are_left_alone(finished, toy_file, acts, tmp_
     assert "holds a run with other settings (seed: 0, not 7)" in told
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_half_written_file_of_a_killed_run_is_passed_over(finished, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(finished, copy)
@@ -284,6 +305,7 @@ def test_analyze_does_not_overwrite_a_run(finished, acts, capsys):
     assert (finished / "profile.nc").read_bytes() == before
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_changed_data_are_noticed(toy_file, tmp_path, capsys):
     data, out = tmp_path / "d.npz", tmp_path / "o"
     shutil.copy(toy_file, data)

@@ -43,11 +43,7 @@ def test_mnist5k_is_the_embedded_digits_split_by_class():
     pixels, _ = mnist_data()
     ours = np.concatenate([data.train_images, data.test_images]).reshape(5000, -1)
     scaled = (pixels - pixels.mean()) / pixels.std()
-    same = np.sort(np.corrcoef(ours.sum(1), np.ones(5000) + np.arange(5000))[0])
-    assert np.isfinite(same).all()
     np.testing.assert_allclose(np.sort(ours.sum(1)), np.sort(scaled.sum(1)), rtol=0.02, atol=8)
-    again = load("mnist5k")
-    np.testing.assert_array_equal(again.test_images, data.test_images)
 
 
 @pytest.mark.parametrize("kind", ["idx", "fashion-mnist"])

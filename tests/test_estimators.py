@@ -15,15 +15,23 @@ from tests import oracles
 
 OTHERS = json.loads((Path(__file__).parent / "data" / "entropy_by_other_libraries.json").read_text())
 METHODS = list(je.ESTIMATORS)
+SLOTS = max(len(case["j"]) for case in OTHERS.values())
+
+
+def padded(values, length: int = 40) -> np.ndarray:
+    """With zeros behind, which change nothing: one compiled program for all lengths."""
+    return np.pad(np.asarray(values, int), (0, length - len(values)))
+
+
 count_vectors = st.lists(st.integers(0, 40), min_size=1, max_size=30).filter(lambda c: sum(c) >= 2)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_agrees_with_other_libraries(method):
     """infomeasure, dit, scipy and ndd on 21 samples of 200 to 100,000, from uniform to Markov."""
-    compared = 0
+    compared, function = 0, jax.jit(je.ESTIMATORS[method])
     for name, case in OTHERS.items():
-        ours = float(je.ESTIMATORS[method](np.array(case["j"]), np.array(case["f"])))
+        ours = float(function(padded(case["j"], SLOTS), padded(case["f"], SLOTS)))
         for library, bits in case["bits"].get(method, {}).items():
             assert ours == pytest.approx(bits, abs=1e-4), (name, library)
             compared += 1
@@ -40,13 +48,13 @@ def test_published_golden_values():
 @settings(deadline=None, max_examples=60)
 @given(count_vectors, st.sampled_from(METHODS))
 def test_agrees_with_the_textbook(counts, method):
-    assert float(je.entropy(np.array(counts), method)) == pytest.approx(oracles.ENTROPY[method](counts), abs=2e-5)
+    assert float(je.entropy(padded(counts), method)) == pytest.approx(oracles.ENTROPY[method](counts), abs=2e-5)
 
 
 @settings(deadline=None, max_examples=40)
 @given(count_vectors)
 def test_properties(counts):
-    counts = np.array(counts)
+    counts = padded(counts)
     n = counts.sum()
     plugin = float(je.entropy(counts, "plugin"))
     assert -1e-6 <= plugin <= np.log2(n) + 1e-5
@@ -54,7 +62,7 @@ def test_properties(counts):
     for method in METHODS:
         bits = float(je.entropy(counts, method))
         assert bits >= plugin - 1e-5
-        assert float(je.entropy(np.append(counts[::-1], [0, 0]), method)) == pytest.approx(bits, abs=1e-5)
+        assert float(je.entropy(counts[::-1], method)) == pytest.approx(bits, abs=1e-5)
 
 
 @pytest.mark.parametrize(

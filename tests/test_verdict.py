@@ -14,6 +14,11 @@ def coins(rates, n=3000, width=64, seed=0, classes=2):
     )
 
 
+def judged(recordings, **settings) -> je.Verdict:
+    """The verdict with the plug-in alone: for tests of the neuron entropies."""
+    return je.verdict(je.profile(recordings, estimators=("plugin",), **settings), "plugin")
+
+
 def words(verdict, name, network):
     return verdict.table[name].sel(network=network).isel({"class": 0}).values.tolist()
 
@@ -21,7 +26,7 @@ def words(verdict, name, network):
 def test_falls_rises_and_undecided_where_they_are_known():
     """0.5 → 0.3 falls by 0.12 bits, 0.3 → 0.45 rises, 0.45 → 0.45 is equal; errors are near 0.001."""
     recording = coins([0.5, 0.3, 0.45, 0.45])
-    verdict = je.verdict(je.profile({"recorded": recording}))
+    verdict = judged({"recorded": recording})
     assert words(verdict, "neuron", "recorded") == ["falls", "rises", "undecided"]
     assert verdict.table.neuron_mean.sel(network="recorded").values.tolist() == ["falls", "rises", "undecided"]
     assert words(verdict, "neuron_monotone", "recorded") == "contradicted"
@@ -31,19 +36,19 @@ def test_falls_rises_and_undecided_where_they_are_known():
 
 
 def test_monotone_means_that_every_pair_falls():
-    assert words(je.verdict(je.profile({"r": coins([0.5, 0.3, 0.1])})), "neuron_monotone", "r") == "holds"
-    assert words(je.verdict(je.profile({"r": coins([0.5, 0.5, 0.1])})), "neuron_monotone", "r") == "undecided"
+    assert words(judged({"r": coins([0.5, 0.3, 0.1])}), "neuron_monotone", "r") == "holds"
+    assert words(judged({"r": coins([0.5, 0.5, 0.1])}), "neuron_monotone", "r") == "undecided"
 
 
 def test_all_seeds_must_agree():
     falling, rising = coins([0.5, 0.3], seed=1), coins([0.3, 0.5], seed=2)
-    assert words(je.verdict(je.profile([falling, falling])), "neuron", "recorded") == ["falls"]
-    assert words(je.verdict(je.profile([falling, rising])), "neuron", "recorded") == ["undecided"]
+    assert words(judged([falling, falling]), "neuron", "recorded") == ["falls"]
+    assert words(judged([falling, rising]), "neuron", "recorded") == ["undecided"]
 
 
 def test_chance_decides_in_about_one_of_twenty():
     """Without any fall, 400 cells: the share decided is the 5 % that the interval allows."""
-    verdict = je.verdict(je.profile(coins([0.4] * 11, n=4000, width=16, classes=40), bootstrap=300))
+    verdict = judged(coins([0.4] * 11, n=4000, width=16, classes=40), bootstrap=300)
     decided = float((verdict.table.neuron != "undecided").mean())
     assert 0.015 < decided < 0.10
 
@@ -67,7 +72,7 @@ def test_excess_over_the_untrained_twin(seeds):
     """Trained falls by 0.28 bits and then by nothing; its twin by 0.03 and then by 0.12."""
     trained = [coins([0.5, 0.2, 0.2], seed=s) for s in range(seeds)]
     untrained = [coins([0.5, 0.4, 0.3], seed=s + 100) for s in range(seeds)]
-    verdict = je.verdict(je.profile({"trained": trained, "untrained": untrained}))
+    verdict = judged({"trained": trained, "untrained": untrained})
     assert verdict.table.excess.isel({"class": 0}).values.tolist() == ["more", "less"]
     assert ("one seed" in verdict.text) == (seeds == 1)
     assert "Is the fall due to training?" in verdict.text
@@ -96,7 +101,7 @@ def test_seeds_that_share_their_inputs_do_not_decide_by_themselves():
         for s in (10, 11, 12)
     ]
     given = {"trained": [network(s) for s in range(3)], "untrained": reversed_layers}
-    verdict = je.verdict(je.profile(given, estimators=("chao_wang_jost",)))
+    verdict = judged(given)
     assert float((verdict.table.excess != "undecided").mean()) < 0.15
 
 
@@ -108,14 +113,14 @@ def test_many_sparse_neurons_are_no_fall():
     fair[:, :32] = rng.random((8000, 32)) < 0.5
     rate = 0.012997  # its entropy is a tenth of a bit
     layers = {"fair": fair, "sparse": rng.random((8000, 320)) < rate}
-    verdict = je.verdict(je.profile({"r": je.Recording.from_activations(layers, labels)}))
+    verdict = judged({"r": je.Recording.from_activations(layers, labels)})
     assert verdict.table.neuron_mean.sel(network="r").values.tolist() != ["falls"]
     assert float((verdict.table.neuron == "falls").mean()) < 0.15
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_classes_of_few_inputs_are_undecided(n):
-    verdict = je.verdict(je.profile(coins([0.5] * 4, n=30 * n, classes=30)))
+    verdict = judged(coins([0.5] * 4, n=30 * n, classes=30))
     assert (verdict.table.neuron == "undecided").all()
     assert (verdict.table.neuron_mean == "undecided").all()
     assert "Fewer than 10 inputs of class 0, 1" in verdict.text
@@ -134,8 +139,9 @@ def test_a_common_pattern_does_not_hide_that_the_rest_is_unseen():
 
 def test_one_network_of_many_keeps_its_name():
     recording = coins([0.5, 0.3])
-    chosen = je.profile({"trained": recording, "untrained": recording}).sel(network="untrained")
-    assert "the untrained network" in je.verdict(chosen).text
+    both = {"trained": recording, "untrained": recording}
+    chosen = je.profile(both, estimators=("plugin",)).sel(network="untrained")
+    assert "the untrained network" in je.verdict(chosen, "plugin").text
 
 
 def test_empty_classes_are_noted_and_undecided():
@@ -143,7 +149,7 @@ def test_empty_classes_are_noted_and_undecided():
         {"a": np.random.default_rng(0).random((400, 30)) < 0.5, "b": np.random.default_rng(1).random((400, 30)) < 0.1},
         np.where(np.arange(400) % 2, 2, 0),
     )
-    verdict = je.verdict(je.profile({"r": recording}))
+    verdict = judged({"r": recording})
     assert verdict.table.neuron.sel(network="r").values.tolist() == [["falls", "undecided", "falls"]]
     assert verdict.table.neuron_mean.sel(network="r").values.tolist() == ["falls"]
     assert "No input of class 1" in verdict.text
@@ -152,9 +158,9 @@ def test_empty_classes_are_noted_and_undecided():
 def test_verdict_refuses():
     recording = coins([0.5, 0.3], n=200)
     with pytest.raises(je.InputError, match="bootstrap > 0"):
-        je.verdict(je.profile(recording, bootstrap=0))
+        judged(recording, bootstrap=0)
     with pytest.raises(je.InputError, match="bootstrap > 0"):
-        je.verdict(je.profile(coins([0.5], n=200)))
+        judged(coins([0.5], n=200))
     with pytest.raises(je.InputError, match="no estimator 'chao_wang_jost', only plugin"):
         je.verdict(je.profile(recording, estimators=("plugin",)))
 
