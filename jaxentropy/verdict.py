@@ -200,8 +200,8 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         f"**Does pattern entropy fall with depth?** ({ESTIMATOR_NAMES[estimator]}, {main} network.) "
         f"Of {cells} cells: {_number(judged, 'falls')} falls, {_number(judged, 'rises')} rises, "
         f"{_number(judged, 'undecided')} undecided, and {int(one.pattern_saturated.sum())} cannot be judged from "
-        f"{_range(profile.n.values)} inputs a class, too few for a layer's patterns: there the estimate tells the size of "
-        "the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
+        f"{_range(profile.n.values)} inputs a class, too few for a layer's patterns: there the estimate tells the "
+        "size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
     few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
     if few:
