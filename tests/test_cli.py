@@ -193,7 +193,7 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
 def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
     random_recording(0).save(tmp_path / "r.npz")
     assert command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20")[0] == 0
-    np.savez(tmp_path / "one.npz", labels=np.arange(40) % 2, only=np.random.default_rng(0).normal(size=(40, 3)))
+    np.savez(tmp_path / "one.npz", labels=np.arange(90) % 3, only=np.random.default_rng(0).normal(size=(90, 5)))
     status, out, _ = command(capsys, "analyze", tmp_path / "one.npz", "--out", tmp_path / "b")
     assert status == 0
     assert "no step to judge" in out
