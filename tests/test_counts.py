@@ -16,7 +16,7 @@ def few_patterns(rng, n, width, kinds):
     return (rng.random((kinds, width)) < 0.5)[rng.integers(0, kinds, n) ** 2 // kinds]
 
 
-def check(counts, states, labels, num_classes):
+def check_counts(counts, states, labels, num_classes):
     for c in range(num_classes):
         mine = states[labels == c]
         assert counts.n[c] == len(mine)
@@ -31,27 +31,27 @@ def test_counts_agree_with_dictionaries(seed, num_classes, width):
     rng = np.random.default_rng(seed)
     states = few_patterns(rng, 150, width, 20)
     labels = rng.integers(0, num_classes, 150)
-    check(je.count_patterns(states.astype(np.float32), labels, num_classes), states, labels, num_classes)
+    check_counts(je.count_patterns(states.astype(np.float32), labels, num_classes), states, labels, num_classes)
 
 
 def test_more_inputs_than_a_chunk_and_an_empty_class(rng):
     states = few_patterns(rng, 2500, 40, 300)
     labels = rng.integers(0, 4, 2500)
     labels[labels == 2] = 3
-    check(je.count_patterns(states, labels, 4), states, labels, 4)
+    check_counts(je.count_patterns(states, labels, 4), states, labels, 4)
 
 
 def test_labels_outside_are_not_counted(rng):
     states = few_patterns(rng, 100, 10, 8)
     labels = rng.integers(-1, 4, 100)
     kept = (labels >= 0) & (labels < 3)
-    check(je.count_patterns(states, labels, 3), states[kept], labels[kept], 3)
+    check_counts(je.count_patterns(states, labels, 3), states[kept], labels[kept], 3)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
 def test_narrow_labels_are_counted_as_they_are(dtype, rng):
     states, labels = few_patterns(rng, 100, 10, 8), rng.integers(0, 100, 100)
-    check(je.count_patterns(states, labels.astype(dtype), 300), states, labels, 300)
+    check_counts(je.count_patterns(states, labels.astype(dtype), 300), states, labels, 300)
 
 
 def test_order_of_inputs_does_not_matter(rng):
@@ -68,7 +68,7 @@ def test_jit_and_vmap_give_the_same(rng):
     labels = rng.integers(0, 2, (3, 120))
     many = jax.jit(jax.vmap(lambda s, y: je.count_patterns(s, y, 2)))(jnp.asarray(states), jnp.asarray(labels))
     for i in range(3):
-        check(jax.tree.map(lambda a, i=i: a[i], many), states[i], labels[i], 2)
+        check_counts(jax.tree.map(lambda a, i=i: a[i], many), states[i], labels[i], 2)
 
 
 def test_no_inputs_give_zeros():
@@ -121,4 +121,4 @@ def test_planted_bug_a_hash_that_forgets_a_word_is_caught(rng, monkeypatch):
     states[:, :32] = False
     labels = np.zeros(100, int)
     with pytest.raises(AssertionError):
-        check(je.count_patterns(states, labels, 1), states, labels, 1)
+        check_counts(je.count_patterns(states, labels, 1), states, labels, 1)
