@@ -13,7 +13,7 @@ from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, write_text
 from jaxentropy.profile import load_profile
 from jaxentropy.recording import Recording
-from jaxentropy.verdict import markdown_table, verdict
+from jaxentropy.verdict import extent, markdown_table, verdict
 
 CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
     "config.toml",
@@ -81,12 +81,12 @@ def summary(profile: xr.Dataset) -> str:
         final = profile[["train_accuracy", "test_accuracy"]].isel(epoch=-1) if profile.sizes["epoch"] else None
         if final is not None:
             lines += [
-                f"Accuracy after {profile.sizes['epoch']} epochs, mean over {profile.sizes.get('seed', 1)} seeds: "
+                f"Accuracy after {profile.sizes['epoch']} epochs, mean over seeds ({profile.sizes.get('seed', 1)}): "
                 f"{_spread(final.train_accuracy)} train, {_spread(final.test_accuracy)} test.",
                 "",
             ]
     lines += [
-        f"{int(profile.n.sum())} inputs, {profile.sizes['class']} classes of {_range(profile.n.values)}. "
+        f"{int(profile.n.sum())} inputs, {profile.sizes['class']} classes of {extent(profile.n.values)}. "
         "Means over classes" + (" and seeds" if profile.sizes.get("seed", 1) > 1 else "") + "; entropies in bits.",
         "",
         layer_table(profile),
@@ -157,8 +157,3 @@ def _number(value: xr.DataArray, digits: int, *, doubt: bool = False) -> str:
 def _spread(values: xr.DataArray) -> str:
     mean, low, high = (float(f(values)) for f in (np.mean, np.min, np.max))
     return f"{mean:.3f}" if values.size == 1 else f"{mean:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _range(n: np.ndarray) -> str:
-    low, high = int(n.min()), int(n.max())
-    return f"{low}" if low == high else f"{low} to {high}"

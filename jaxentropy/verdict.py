@@ -200,7 +200,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         f"**Does pattern entropy fall with depth?** ({ESTIMATOR_NAMES[estimator]}, {main} network.) "
         f"Of {cells} cells: {_number(judged, 'falls')} falls, {_number(judged, 'rises')} rises, "
         f"{_number(judged, 'undecided')} undecided, and {int(one.pattern_saturated.sum())} cannot be judged from "
-        f"{_range(profile.n.values)} inputs a class, too few for a layer's patterns: there the estimate tells the "
+        f"{extent(profile.n.values)} inputs a class, too few for a layer's patterns: there the estimate tells the "
         "size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
     few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
@@ -216,7 +216,8 @@ def _number(words: xr.DataArray, word: str) -> int:
     return int((words == word).sum())
 
 
-def _range(n: np.ndarray) -> str:
+def extent(n: np.ndarray) -> str:
+    """The smallest and the largest of these numbers of inputs, or the one they all are."""
     low, high = int(n.min()), int(n.max())
     return f"{low}" if low == high else f"{low} to {high}"
 
