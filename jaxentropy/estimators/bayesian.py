@@ -4,6 +4,8 @@ Their posteriors have one peak, whose width runs from 10⁻⁴ to 60 in the loga
 of static shape and laid anew for each sample, around the part of the posterior that counts.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,23 +112,66 @@ def nsb(
     return jnp.where(defined, mean / LN2, jnp.nan)
 
 
-def pitman_yor(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Array, ""]:
+class Grid(NamedTuple):
+    """Where to evaluate a posterior of Pitman–Yor processes: roots t of the discount, and for each its own ln α."""
+
+    t: Float[jax.Array, " root"]
+    u: Float[jax.Array, "root point"]
+    weight: Float[jax.Array, " root"]
+
+
+def pitman_yor(
+    j: Shaped[Array, " slot"], f: Shaped[Array, " slot"], *, grid: Grid | None = None
+) -> Float[jax.Array, ""]:
     """Archer, Park & Pillow, "Bayesian entropy estimation for countable discrete distributions" (2014), in bits.
 
     The posterior mean under a mixture of Pitman–Yor processes of concentration α and discount δ, for tails from
     exponential (δ = 0) to power laws. The prior is the paper's: exp(−10/(1−γ)) on h = ψ(α+1) − ψ(1−δ) and
     γ = [ψ(1) − ψ(1−δ)]/h, with the Jacobian ψ₁(α+1)·ψ₁(1−δ)/h. (The authors' own code leaves the Jacobian out.)
 
+    Args:
+        j: multiplicities, ``[slot]``.
+        f: how many patterns have them, ``[slot]``.
+        grid: of a sample that differs little (``pitman_yor_grid``), to save laying one.
+
     Edge contract: NaN for fewer than 2 samples, and where all samples differ (the posterior mean is infinite). A
     constant gives a small positive number: there may be more to see.
 
     10⁻⁴ bit or better to n = 10⁹ in float64; in float32 to n = 10⁵.
     """
+    log_weight, expected, (n, seen) = _pitman_yor_posterior(j, f)
+    t, u, weight = pitman_yor_grid(j, f) if grid is None else grid
+    height = log_weight(u, t[:, None])
+    weight = weight[:, None] * jnp.exp(height - height.max())
+    mean = jnp.sum(weight * expected(u, t[:, None])) / jnp.sum(weight)
+    return jnp.where((n > 1) & (n > seen), mean / LN2, jnp.nan)
+
+
+def pitman_yor_grid(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Grid:
+    """The part of the posterior that counts: first the discounts, then for each of them the concentrations.
+
+    The posterior's ridge may be thin and oblique, and so each discount has concentrations of its own.
+    """
+    log_weight, _, (n, _) = _pitman_yor_posterior(j, f)
+    highest = 2 * jnp.log(jnp.maximum(n, 2.0)) + 40
+
+    def ridge(t):
+        return level_set(lambda u: log_weight(u, t), _LOWEST, highest, depth=25.0, points=16, stages=4)
+
+    low, high, _ = level_set(lambda t: jax.vmap(ridge)(t)[2], *_ROOTS, depth=25.0, points=16, stages=3)
+    nodes, weights = (np.asarray(x, jnp.result_type(float)) for x in (_NODES, _WEIGHTS))
+    t = low + (high - low) * nodes
+    low, high, _ = jax.vmap(ridge)(t)
+    steps = np.linspace(0, 1, 40, dtype=jnp.result_type(float))
+    return Grid(t, low[:, None] + (high - low)[:, None] * steps, weights * (high - low))
+
+
+def _pitman_yor_posterior(j, f):
+    """(log posterior density, expected entropy, (n, patterns seen)): functions of u = ln α and t = √δ."""
     j, f = real(j), real(f)
     n, seen, again = jnp.sum(f * j), jnp.sum(f * (j > 0)), jnp.sum(f * (j > 1))
     log_n = jnp.log(jnp.maximum(n, 2.0))
-    f = jnp.where(j > 0, f, 0.0)
-    j = jnp.where((j > 0) & (f > 0), j, 1.0)
+    j, f = jnp.where(j > 0, j, 1.0), jnp.where(j > 0, f, 0.0)
     discounts, to_chebyshev = (np.asarray(x, jnp.result_type(float)) for x in (_DISCOUNTS, _TO_CHEBYSHEV))
     # Σ f·ln[Γ(j−δ)/Γ(2−δ)] over j ≥ 2, and Σ f·(j−δ)·ψ(j−δ+1)/n
     rises = log_rising(jnp.log(2 - discounts), jnp.maximum(j - 2, 0.0)[:, None])
@@ -134,42 +179,22 @@ def pitman_yor(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[ja
     above = j[:, None] - discounts
     tells = to_chebyshev @ ((f / n) @ (above * digamma(above + 1)))
 
-    def at(t):
-        """What depends on the discount δ = t² alone."""
-        delta, log_delta, log_rest = t * t, 2 * jnp.log(t), jnp.log1p(-t * t)
-        terms = jnp.cos(jnp.arccos(2 * delta - 1)[..., None] * np.arange(_ORDER))
+    def chebyshev(t, coefficients):
+        return jnp.cos(jnp.arccos(2 * t * t - 1)[..., None] * np.arange(_ORDER)) @ coefficients
+
+    def log_weight(u, t):
+        log_delta, log_rest = 2 * jnp.log(t), jnp.log1p(-t * t)
+        likelihood = (seen - 1) * log_delta + again * log_rest + chebyshev(t, rises)
+        likelihood += log_rising(jax.nn.softplus(u - log_delta), seen - 1) - log_rising(jax.nn.softplus(u), n - 1)
+        own, spread = harmonic(u), harmonic_below(t * t)
         # dψ(1 − δ)/dt, but for a factor of 2
-        slope = t * (trigamma_above(1 - delta) + jnp.exp(-2 * log_rest))
-        fixed = (seen - 1) * log_delta + again * log_rest + terms @ rises + jnp.log(slope)
-        return delta, log_delta, harmonic_below(delta), fixed, terms @ tells
+        slope = t * (trigamma_above(1 - t * t) + jnp.exp(-2 * log_rest))
+        return likelihood - 10 * spread / own + jnp.log(log_uniform_density(u) * slope / (own + spread))
 
-    def log_weight(u, discount):
-        """Log posterior density in u = ln α and t = √δ."""
-        _, log_delta, spread, fixed, _ = discount
-        rising = log_rising(jax.nn.softplus(u - log_delta), seen - 1) - log_rising(jax.nn.softplus(u), n - 1)
-        own = harmonic(u)
-        prior = -10 * spread / own - jnp.log(own + spread) + jnp.log(log_uniform_density(u))
-        return fixed + rising + prior
-
-    def expected(u, discount):
-        delta, _, spread, _, told = discount
+    def expected(u, t):
         total = jnp.logaddexp(log_n, u)
-        unseen = jnp.exp(u - total) + seen * delta * jnp.exp(-total)
-        return digamma_above(total) - unseen * (digamma(1.0) - spread) - jnp.exp(log_n - total) * told
+        unseen = jnp.exp(u - total) + seen * t * t * jnp.exp(-total)
+        told = unseen * (digamma(1.0) - harmonic_below(t * t)) + jnp.exp(log_n - total) * chebyshev(t, tells)
+        return digamma_above(total) - told
 
-    def ridge(discount):
-        """The concentrations that count beside one discount: the ridge of the posterior may be thin and oblique."""
-        return level_set(lambda u: log_weight(u, discount), _LOWEST, 2 * log_n + 40, depth=25.0, points=16, stages=4)
-
-    def profile(t):
-        return jax.vmap(ridge)(at(t))[2]
-
-    low, high, _ = level_set(profile, *_ROOTS, depth=25.0, points=16, stages=3)
-    nodes, weights = (np.asarray(x, jnp.result_type(float)) for x in (_NODES, _WEIGHTS))
-    discount = at(low + (high - low) * nodes)
-    low, high, _ = jax.vmap(ridge)(discount)
-    u = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, 40, dtype=jnp.result_type(float))
-    height = jax.vmap(log_weight)(u, discount)
-    weight = (weights * (high - low))[:, None] * jnp.exp(height - height.max())
-    mean = jnp.sum(weight * jax.vmap(expected)(u, discount)) / jnp.sum(weight)
-    return jnp.where((n > 1) & (n > seen), mean / LN2, jnp.nan)
+    return log_weight, expected, (n, seen)

@@ -72,9 +72,10 @@ def chao_shen(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax
     """
     j, f = real(j), real(f)
     n, singletons = jnp.sum(f * j), jnp.sum(f * (j == 1))
-    unseen = jnp.where(singletons == n, n - 1, singletons) / n
+    # n − f₁ without rounding
+    again = jnp.where(singletons == n, 1.0, n - singletons)
     # 1 where there is nothing: ln 1 = 0
-    p = jnp.where((j > 0) & (n > 0), (1 - unseen) * j / n, 1.0)
+    p = jnp.where((j > 0) & (n > 0), (again / n) * (j / n), 1.0)
     terms = f * p * jnp.log(p) / -jnp.expm1(n * jnp.log1p(-p))
     return jnp.where(n > 1, -jnp.sum(jnp.where(p < 1, terms, 0.0)) / LN2 + 0.0, jnp.nan)
 
@@ -109,7 +110,8 @@ def james_stein(
 ) -> Float[jax.Array, ""]:
     """Hausser & Strimmer, "Entropy inference and the James–Stein estimator" (2009), in bits.
 
-    The plug-in entropy of q = λ/K + (1 − λ)p̂, with λ = (1 − Σ p̂²) / ((n−1) Σ (p̂ − 1/K)²), at most 1, over all K patterns, seen or not.
+    The plug-in entropy of q = λ/K + (1 − λ)p̂ over all K patterns, seen or not, with
+    λ = (1 − Σ p̂²) / ((n−1) Σ (p̂ − 1/K)²), at most 1.
 
     Args:
         j: multiplicities, ``[slot]``.

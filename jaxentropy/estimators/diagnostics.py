@@ -1,5 +1,7 @@
 """How far an estimate can be trusted: coverage, a label in words, and the jackknife's standard error."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Float, Int, Real, Shaped
 
 from jaxentropy.errors import InputError
+from jaxentropy.estimators.bayesian import pitman_yor, pitman_yor_grid
 from jaxentropy.estimators.special import real
 from jaxentropy.host import on_host
 from jaxentropy.patterns import Array
@@ -108,6 +111,10 @@ def value_and_error(
     j, f = jnp.asarray(j), jnp.asarray(f)
     both_j = jnp.concatenate([j, jnp.maximum(j - 1, 0)])
     slots = jnp.arange(len(j))
+    if function is pitman_yor:
+        # deleting a sample divides the posterior by that sample's predictive probability, which changes slowly: the
+        # grid of the whole sample serves all deletions
+        function = partial(pitman_yor, grid=pitman_yor_grid(j, f))
 
     def without_one_of(slot):
         chosen = (slots == slot).astype(f.dtype)
