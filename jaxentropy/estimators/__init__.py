@@ -122,7 +122,7 @@ def estimator(method: str) -> Estimator:
 
 
 def entropy(
-    counts: Shaped[Array, "..."], method: str = "chao_wang_jost", *, log2_support: float | None = None
+    counts: Shaped[Array, "..."], method: str = "chao_wang_jost", *, log2_support: float | int | None = None
 ) -> Float[jax.Array, "..."]:
     """Entropy in bits of the distribution that these counts were drawn from.
 

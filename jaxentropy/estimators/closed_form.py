@@ -21,9 +21,9 @@ def plugin(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Ar
     """
     j, f = real(j), real(f)
     n = jnp.sum(f * j)
-    p = jnp.where(j > 0, j, n) / n
-    # + 0.0 turns the -0.0 of a constant into 0.0
-    return jnp.where(n > 0, -jnp.sum(f * p * jnp.log2(p)) + 0.0, jnp.nan)
+    j = jnp.where(j > 0, j, n)
+    # not −log₂(j/n), which makes a constant's 0 a −0
+    return jnp.where(n > 0, jnp.sum(f * (j / n) * jnp.log2(n / j)), jnp.nan)
 
 
 def miller_madow(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Array, ""]:
@@ -76,8 +76,8 @@ def chao_shen(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax
     again = jnp.where(singletons == n, 1.0, n - singletons)
     # 1 where there is nothing: ln 1 = 0
     p = jnp.where((j > 0) & (n > 0), (again / n) * (j / n), 1.0)
-    terms = f * p * jnp.log(p) / -jnp.expm1(n * jnp.log1p(-p))
-    return jnp.where(n > 1, -jnp.sum(jnp.where(p < 1, terms, 0.0)) / LN2 + 0.0, jnp.nan)
+    terms = f * p * jnp.log(1 / p) / -jnp.expm1(n * jnp.log1p(-p))
+    return jnp.where(n > 1, jnp.sum(jnp.where(p < 1, terms, 0.0)) / LN2, jnp.nan)
 
 
 def chao_wang_jost(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Array, ""]:
@@ -106,7 +106,7 @@ def chao_wang_jost(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Floa
 
 
 def james_stein(
-    j: Shaped[Array, " slot"], f: Shaped[Array, " slot"], *, log2_support: float | None = None
+    j: Shaped[Array, " slot"], f: Shaped[Array, " slot"], *, log2_support: float | int | None = None
 ) -> Float[jax.Array, ""]:
     """Hausser & Strimmer, "Entropy inference and the James–Stein estimator" (2009), in bits.
 
@@ -133,9 +133,9 @@ def james_stein(
         distance > 0, jnp.minimum((1 - jnp.sum(f * p**2)) / jnp.where(distance > 0, distance, 1.0), 1), 1
     )
     q = shrink * share + (1 - shrink) * p
-    nats = -jnp.sum(jnp.where(q > 0, f * q * jnp.log(jnp.where(q > 0, q, 1.0)), 0.0))
+    nats = jnp.sum(jnp.where(q > 0, f * q * jnp.log(1 / jnp.where(q > 0, q, 1.0)), 0.0))
     nats += jnp.where(shrink > 0, unseen * shrink * (log_k - jnp.log(jnp.where(shrink > 0, shrink, 1.0))), 0.0)
-    return jnp.where((n > 1) & (unseen >= 0), nats / LN2 + 0.0, jnp.nan)
+    return jnp.where((n > 1) & (unseen >= 0), nats / LN2, jnp.nan)
 
 
 def collision(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Array, ""]:
@@ -148,4 +148,4 @@ def collision(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax
     j, f = real(j), real(f)
     n = jnp.sum(f * j)
     share = jnp.sum(f * (j / n) * ((j - 1) / (n - 1)))
-    return jnp.where((n > 1) & (share > 0), -jnp.log2(share) + 0.0, jnp.nan)
+    return jnp.where((n > 1) & (share > 0), jnp.log2(jnp.maximum(1 / share, 1.0)), jnp.nan)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Float, Int, Real, Shaped
+from jaxtyping import ArrayLike, Float, Int, Shaped
 
 from jaxentropy.errors import InputError
 from jaxentropy.estimators.bayesian import pitman_yor, pitman_yor_grid
@@ -15,8 +15,8 @@ from jaxentropy.host import on_host
 from jaxentropy.patterns import Array
 
 LABELS = ("reliable", "good", "usable", "weak", "indicative", "bounds only")
-"""From best to worst, with the error of Chao–Wang–Jost, median and 90th percentile in bits, over 72 distributions of at
-most 2¹⁸ patterns (uniform, Zipf, Bernoulli, Ising, mixtures) × 4 sample sizes:
+"""From best to worst, with the error of Chao–Wang–Jost, median and 90th percentile in bits, over 72 synthetic
+distributions of at most 2¹⁸ patterns × 4 sample sizes:
 
 - *reliable*: 0.001, 0.01. The estimators agree; the plug-in is off by 0.02.
 - *good*: 0.03, 0.07.
@@ -50,7 +50,7 @@ def coverage(counts: Shaped[Array, "..."], method: str = "good_turing") -> Float
         method: ``good_turing``, 1 − f₁/n (Good, "The population frequencies of species and the estimation of
             population parameters", 1953); or ``chao_jost``, 1 − (f₁/n)·(n−1)f₁ / ((n−1)f₁ + 2f₂), and with f₂ = 0
             1 − (f₁/n)·(n−1)(f₁−1) / ((n−1)(f₁−1) + 2) (Chao & Jost, "Coverage-based rarefaction and extrapolation",
-            2012), of smaller error.
+            2012).
 
     Returns:
         ``float[...]`` in [0, 1]. NaN without samples, 0 for one sample. Where every pattern was seen once, 0
@@ -78,7 +78,7 @@ def _coverage(counts: Int[Array, "*batch k"], method: str) -> Float[jax.Array, "
     return 1 - missing
 
 
-def label(coverage: Real[Array, "*cell"] | float, coincident_pairs: Real[Array, "*cell"] | float) -> np.ndarray:
+def label(coverage: Shaped[ArrayLike, "..."], coincident_pairs: Shaped[ArrayLike, "..."]) -> np.ndarray:
     """What an estimate is worth, in a word of ``LABELS``, from its coverage and its number of coincident pairs.
 
     Args:
@@ -91,7 +91,7 @@ def label(coverage: Real[Array, "*cell"] | float, coincident_pairs: Real[Array, 
     coverage, pairs = np.broadcast_arrays(np.asarray(coverage, float), np.asarray(coincident_pairs, float))
     reached = np.stack([coverage >= limit for limit in COVERAGE_LIMITS])
     best = np.where(reached.any(0) & (pairs >= LEAST_PAIRS), reached.argmax(0), len(LABELS) - 1)
-    return np.array(LABELS)[best]
+    return np.asarray(np.array(LABELS)[best])
 
 
 def standard_error(function, j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Float[jax.Array, ""]:
