@@ -58,7 +58,7 @@ def nsb(
     number: there may be more to see. All samples different: NaN for K → ∞ (the posterior is improper); otherwise near
     (2 log₂ n + log₂ K) / 2, halfway between what the sample excludes and what the support allows.
 
-    10⁻⁴ bit or better to n = 10⁹ in float64; in float32 to n = 10⁵.
+    10⁻⁵ bit or better to n = 10⁹ in float64; 10⁻³ in float32, or worse where nearly all of 10⁶ samples differ.
     """
     j, f = real(j), real(f)
     n, seen = jnp.sum(f * j), jnp.sum(f * (j > 0))
@@ -137,7 +137,8 @@ def pitman_yor(
     Edge contract: NaN for fewer than 2 samples, and where all samples differ (the posterior mean is infinite). A
     constant gives a small positive number: there may be more to see.
 
-    10⁻⁴ bit or better to n = 10⁹ in float64 (10⁻³ where all but one of 10⁹ samples differ); in float32 to n = 10⁵.
+    10⁻⁴ bit or better to n = 10⁹ in float64 (10⁻³ where all but one of 10⁹ samples differ); 10⁻³ in float32, or worse
+    where nearly all of 10⁶ samples differ.
     """
     log_weight, expected, (n, seen) = _pitman_yor_posterior(j, f)
     t, u, weight = pitman_yor_grid(j, f) if grid is None else grid
