@@ -2,7 +2,7 @@
 
 from jaxentropy.counts import PatternCounts, count_patterns
 from jaxentropy.errors import InputError
-from jaxentropy.estimators import ESTIMATORS, coverage, entropy
+from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.patterns import Sign, pack, unpack
 from jaxentropy.profile import load_profile, profile, save_profile
 from jaxentropy.recording import Recording, concatenate, record
@@ -10,6 +10,8 @@ from jaxentropy.verdict import Verdict, verdict
 
 __all__ = [
     "ESTIMATORS",
+    "HOST_ESTIMATORS",
+    "LABELS",
     "InputError",
     "PatternCounts",
     "Recording",
@@ -19,6 +21,7 @@ __all__ = [
     "count_patterns",
     "coverage",
     "entropy",
+    "label",
     "load_profile",
     "pack",
     "profile",

@@ -1,6 +1,5 @@
 """Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
-import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from jaxentropy.counts import PatternCounts, count_words
 from jaxentropy.errors import InputError
 from jaxentropy.estimators import binary_entropy, estimate, estimator
 from jaxentropy.files import atomic_path
+from jaxentropy.host import on_host
 from jaxentropy.recording import Recording
 
 Recordings = Recording | Sequence[Recording]
@@ -83,7 +83,8 @@ def profile(
             name to either (adds the dimension ``network``). All must have seen the same inputs in the same order.
             With a mapping, a network ``shuffled`` is added: the recordings of ``trained`` (or of the first network)
             with permuted labels.
-        estimators: names in ``ESTIMATORS``, for the pattern entropies.
+        estimators: names in ``ESTIMATORS`` or ``HOST_ESTIMATORS``, for the pattern entropies. The latter have no
+            standard errors (NaN).
         shuffles: label permutations that are averaged in ``shuffled``; 0 leaves it out. By default 1 with a mapping,
             and 0 otherwise.
         bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out.
@@ -276,8 +277,8 @@ def _neurons(by_class: PatternCounts, pooled: PatternCounts) -> _Cell:
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
         correction = (1 - constant[0] - constant[1]) / (2 * n * math.log(2))
-    neuron = _host(binary_entropy, rate).mean(-1)
-    pooled_entropy = _host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
+    neuron = on_host(binary_entropy, rate).mean(-1)
+    pooled_entropy = on_host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
         "neuron_entropy_corrected": (("class",), neuron + correction),
@@ -340,7 +341,7 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
     f = [c.f[..., :slots] for c in counts]
     j = [np.broadcast_to(c.j[..., None, :slots], c.f[..., :slots].shape) for c in counts]
     flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
-    by_method = {e: _host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
+    by_method = {e: on_host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
     n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
     meaningless = ((n > 1) & (n == distinct))[:, None] & (np.array(estimators) != "plugin")
     values, errors = (
@@ -353,16 +354,6 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
             f, *(np.split(array, ends) for array in (by_method["plugin"][0], values, errors)), strict=True
         )
     ]
-
-
-def _host(function, *arrays, **static):
-    """Evaluate in float64 on the host's own processor, whatever the user's settings are: the vectors are tiny."""
-    try:
-        place = jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:  # a process that was started without JAX's CPU backend
-        place = contextlib.nullcontext()
-    with jax.enable_x64(True), place:
-        return jax.tree.map(np.asarray, function(*arrays, **static))
 
 
 def _falls(
