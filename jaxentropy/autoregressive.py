@@ -1,0 +1,174 @@
+"""A logistic autoregressive model of patterns: the state of each neuron, given those before it and the class.
+
+The log-odds of neuron i are b_i(class) + Σ_{k<i} D_ik(class) z_k + Σ_{k<i} W_ik x_k + Σ_h V_ih·relu(…), where hidden unit h
+sees neurons up to its own degree only: a fully visible sigmoid belief network (Neal 1992) with a masked hidden layer
+(MADE, Germain et al. 2015). All neurons' conditionals are one masked matrix product. The classes share W and the hidden
+layer, which see every input, and have a D of their own, drawn to zero the more the fewer inputs they have. z are
+the class's states after subtracting means and multiplying by the inverse of its covariance's Cholesky factor: triangular
+too, so that nothing is seen too early, and the problem is well conditioned.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Params = dict[str, jax.Array]
+_LN2 = math.log(2.0)
+
+
+class Sizes(NamedTuple):
+    """What sets the shape of the model and the length of its training; all from the shape of the data."""
+
+    hidden: int
+    per_class: bool
+    batch: int
+    steps: int
+    checks: int
+
+
+def sizes(num_classes: int, n: int, width: int) -> Sizes:
+    """For ``n`` inputs in all: bigger models and longer training for more inputs, never more than minutes."""
+    batch = min(500, max(40, n // 8))
+    hidden = 256 if n >= 20_000 else 128 if n >= 5_000 else 64
+    steps = max(5 * n // batch, 100)
+    per_class = num_classes * width**2 <= 2**24
+    return Sizes(hidden, per_class, -(-batch // num_classes), steps, 5)
+
+
+class _Fixed(NamedTuple):
+    """What training does not change: masks, and each class's whitening."""
+
+    before: jax.Array  # [d, d], 1 where the row's neuron comes before the column's
+    to_hidden: jax.Array  # [d, h]
+    from_hidden: jax.Array  # [h, d]
+    mean: jax.Array  # [class, d]
+    whiten: jax.Array | None  # [class, d, d]
+
+
+class Model(NamedTuple):
+    """A fitted model; ``code_length`` reads it."""
+
+    params: Params
+    fixed: _Fixed
+
+
+def fit(states, counts, validation, validation_counts, covariance, seed: int, plan: Sizes) -> Model:
+    """Train on all classes at once and keep the parameters that code the validation part best.
+
+    Args:
+        states: ``uint8[class, n, d]``, of which the first ``counts[class]`` rows are valid.
+        counts: ``int[class]``.
+        validation, validation_counts: the same, of the inputs that stop the training.
+        covariance: ``float[class, d, d]`` of the training states, or None for models without a D.
+        seed: of the initial weights and the order of the batches.
+        plan: the sizes.
+    """
+    num_classes, _, width = states.shape
+    counts = jnp.asarray(counts)
+    on = jnp.sum(states, axis=1, dtype=jnp.int32, where=_valid(states, counts))
+    rate = (on + 0.5) / (counts[:, None] + 1.0)
+    neuron = np.arange(width)
+    degree = np.arange(plan.hidden) % max(width - 1, 1) + 1
+    whiten = None
+    if plan.per_class:
+        loaded = np.asarray(covariance, np.float64) + 0.025 * np.eye(width)
+        whiten = jnp.asarray(np.linalg.inv(np.linalg.cholesky(loaded)).swapaxes(1, 2), jnp.float32)
+    fixed = _Fixed(
+        jnp.asarray(neuron[:, None] < neuron, jnp.float32),
+        jnp.asarray(neuron[:, None] < degree, jnp.float32),
+        jnp.asarray(degree[:, None] <= neuron, jnp.float32),
+        rate,
+        whiten,
+    )
+    key_in, key_class, key_run = jax.random.split(jax.random.key(seed), 3)
+    params = {
+        "b": jnp.log(rate / (1 - rate)),
+        "W": jnp.zeros((width, width)),
+        "into": jax.random.normal(key_in, (width, plan.hidden)) * math.sqrt(2 / width),
+        "class": jax.random.normal(key_class, (num_classes, plan.hidden)) * 0.3,
+        "V": jnp.zeros((plan.hidden, width)),
+    }
+    if plan.per_class:
+        params["D"] = jnp.zeros((num_classes, width, width))
+    valid = _valid(validation, jnp.asarray(validation_counts))[..., 0]
+    params = _train(params, fixed, states, counts, validation, valid, key_run, plan)
+    return Model(params, fixed)
+
+
+@jax.jit
+def code_length(model: Model, states) -> jax.Array:
+    """−log₂ q(pattern | class) in bits: ``uint8[class, n, d]`` → ``float[class, n]``."""
+    x = states.astype(jnp.float32)
+    log_odds = _log_odds(model.params, model.fixed, x)
+    return jnp.sum(jax.nn.softplus(log_odds) - x * log_odds, axis=-1) / _LN2
+
+
+def _valid(states, counts):
+    return (jnp.arange(states.shape[1]) < counts[:, None])[..., None]
+
+
+def _log_odds(params: Params, fixed: _Fixed, x):
+    signs = 2 * x - 1
+    log_odds = params["b"][:, None] + signs @ (params["W"] * fixed.before)
+    if "D" in params and fixed.whiten is not None:
+        white = jnp.einsum("cbd,cde->cbe", x - fixed.mean[:, None], fixed.whiten)
+        log_odds += jnp.einsum("cbd,cde->cbe", white, params["D"] * fixed.before)
+    hidden = jax.nn.relu(signs @ (params["into"] * fixed.to_hidden) + params["class"][:, None])
+    return log_odds + hidden @ (params["V"] * fixed.from_hidden)
+
+
+@partial(jax.jit, static_argnames="plan")
+def _train(params: Params, fixed: _Fixed, states, counts, validation, valid, key, plan: Sizes) -> Params:
+    """Adam along a cosine, in a few rounds; the round whose parameters code the validation part best wins."""
+    import optax  # here alone, so that importing the package does not wait for it
+
+    num_classes, longest, _ = states.shape
+    total = jnp.maximum(jnp.sum(counts), 1)
+    rounds = -(-plan.steps // plan.checks)
+
+    def loss(params, x, weight):
+        log_odds = _log_odds(params, fixed, x)
+        nats = jnp.sum(jax.nn.softplus(log_odds) - x * log_odds, axis=-1)
+        fit = jnp.sum(weight[:, None] * nats) / nats.shape[1]
+        shared = jnp.sum(params["W"] ** 2) + jnp.sum(params["V"] ** 2) + jnp.sum(params["into"] ** 2)
+        prior = 0.5 * shared
+        if "D" in params:
+            prior += 20.0 * jnp.sum(params["D"] ** 2)
+        return fit + prior / total
+
+    # a class counts by its inputs, as it does in the code length of them all
+    weight = counts / total
+    shuffled = jnp.argsort(
+        jnp.where(jnp.arange(longest) < counts[:, None], jax.random.uniform(key, (num_classes, longest)), 2.0)
+    )
+    rates = {"shared": 0.02, "own": 0.01}
+    optimiser = optax.multi_transform(
+        {name: optax.adam(optax.cosine_decay_schedule(rate, plan.checks * rounds)) for name, rate in rates.items()},
+        {name: "own" if name == "D" else "shared" for name in params},
+    )
+
+    def step(carry, i):
+        params, state = carry
+        place = (i * plan.batch + jnp.arange(plan.batch)) % jnp.maximum(counts[:, None], 1)
+        rows = jnp.take_along_axis(shuffled, place, axis=1)
+        x = jnp.take_along_axis(states, rows[..., None], axis=1).astype(jnp.float32)
+        updates, state = optimiser.update(jax.grad(loss)(params, x, weight), state)
+        return (optax.apply_updates(params, updates), state), None
+
+    def round_(carry, r):
+        state, best, least = carry
+        state, _ = jax.lax.scan(step, state, r * rounds + jnp.arange(rounds))
+        bits = code_length(Model(state[0], fixed), validation)
+        told = jnp.sum(jnp.where(valid, bits, 0.0))
+        better = told < least
+        best = jax.tree.map(lambda old, new: jnp.where(better, new, old), best, state[0])
+        return (state, best, jnp.where(better, told, least)), None
+
+    start = jnp.sum(jnp.where(valid, code_length(Model(params, fixed), validation), 0.0))
+    carry = ((params, optimiser.init(params)), params, start)
+    (_, best, _), _ = jax.lax.scan(round_, carry, jnp.arange(plan.checks))
+    return best

@@ -1,0 +1,277 @@
+"""Models of a pattern distribution, and the code lengths that they give to patterns they have not seen.
+
+A model q assigns −log₂ q(x) bits to a pattern x; on fresh patterns the mean is the entropy plus the divergence of q from
+the truth, so it bounds the entropy from above, whatever the model. Several models are fitted to one part of the sample,
+mixed with weights that a second part chooses, and read on a third:
+
+- *independent* neurons;
+- a *Chow–Liu tree*: each neuron given one other (Chow & Liu 1968);
+- a *Bernoulli mixture*, fitted by expectation–maximisation;
+- the logistic *autoregressive* model of ``autoregressive.py``;
+- *repeats*: the patterns of the first part themselves, by how often they were seen;
+- *uniform*: d bits, so that no pattern costs more than that and a few bits.
+
+All classes are fitted at once.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.sparse.csgraph import minimum_spanning_tree
+
+from jaxentropy import autoregressive
+
+MODELS = ("independent", "Chow-Liu tree", "Bernoulli mixture", "autoregressive", "repeats", "uniform")
+WIDEST_TREE = 1024
+"""Pairs of neurons are not counted in layers wider than this: the tree is left out."""
+_UNIFORM_SHARE = 2.0**-10
+_COMPONENTS, _ROUNDS = 16, 12
+_LN2 = math.log(2.0)
+
+
+class Split(NamedTuple):
+    """Three disjoint parts of each class's inputs, as row numbers: fit, choose the mixture on, and read."""
+
+    fit: list[np.ndarray]
+    choose: list[np.ndarray]
+    read: list[np.ndarray]
+
+
+class Codes(NamedTuple):
+    """Held-out code lengths of one split.
+
+    Attributes:
+        rows: for each class, ``int[read]``.
+        mixed: for each class, ``float64[read]`` bits under the mixture of all models.
+        chosen: for each class, the spread of the chooser's code lengths: their standard deviation, known before reading.
+        shares: ``float[class, model]``, how much of the chooser's part each model explains.
+    """
+
+    rows: list[np.ndarray]
+    mixed: list[np.ndarray]
+    chosen: np.ndarray
+    shares: np.ndarray
+
+
+def cross_fit(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
+    """Splits in which each input is read once, by models that were fitted to the other folds."""
+    orders = _orders(n, seed)
+    for fold in range(folds):
+        rest = [order[np.arange(len(order)) % folds != fold] for order in orders]
+        read = [order[fold::folds] for order in orders]
+        yield _split(rest, read)
+
+
+def prequential(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
+    """Splits of the later half of the folds, each read by models of *earlier* folds only: a martingale."""
+    orders = _orders(n, seed)
+    for fold in range(folds // 2, folds):
+        ends = [(len(order) * fold // folds, len(order) * (fold + 1) // folds) for order in orders]
+        rest = [order[:start] for order, (start, _) in zip(orders, ends, strict=True)]
+        yield _split(rest, [order[start:end] for order, (start, end) in zip(orders, ends, strict=True)])
+
+
+def _orders(n: np.ndarray, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(int(size)) for size in n]
+
+
+def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
+    """A tenth of what is not read chooses; none if there are fewer than two inputs."""
+    choose = [np.arange(len(rows)) % 10 == 1 for rows in rest]
+    return Split([r[~c] for r, c in zip(rest, choose, strict=True)], [r[c] for r, c in zip(rest, choose, strict=True)], read)
+
+
+def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, seed: int) -> Codes:
+    """Fit every model to ``split.fit``, mix them on ``split.choose``, and read ``split.read``.
+
+    Args:
+        states: ``uint8[class, n, d]``; rows beyond a class's size are never looked at.
+        identity: for each class, ``int[n]``: equal numbers are equal patterns.
+        split: from ``cross_fit`` or ``prequential``.
+        seed: of the models' random starts.
+    """
+    num_classes, _, width = states.shape
+    parts = [_gather(states, rows) for rows in split]
+    sizes = [np.array([len(rows) for rows in part], np.int32) for part in split]
+    fitted, chooser, reader = parts
+    plan = autoregressive.sizes(num_classes, int(sizes[0].sum()), width)
+    moments = _moments(fitted, sizes[0], pairs=plan.per_class or width <= WIDEST_TREE)
+    codes = [[np.asarray(_independent(moments.rate, x)) for x in (chooser, reader)]]
+    if width <= WIDEST_TREE:
+        tree = _tree(moments, sizes[0])
+        codes.append([np.asarray(_tree_code(*tree, x)) for x in (chooser, reader)])
+    else:
+        codes.append([np.full(x.shape[:2], np.inf) for x in (chooser, reader)])
+    mixture = _fit_mixture(fitted, sizes[0], jax.random.key(seed))
+    codes.append([np.asarray(_mixture_code(*mixture, x)) for x in (chooser, reader)])
+    model = autoregressive.fit(fitted, sizes[0], chooser, sizes[1], moments.covariance, seed, plan)
+    codes.append([np.asarray(autoregressive.code_length(model, x)) for x in (chooser, reader)])
+    codes.append([_repeats(identity, split.fit, rows, x.shape[:2]) for rows, x in zip(split[1:], parts[1:], strict=True)])
+    codes.append([np.full(x.shape[:2], float(width)) for x in (chooser, reader)])
+    by_choice, by_reading = (np.stack([code[i] for code in codes], axis=-1).astype(float) for i in (0, 1))
+
+    mixed, spread, shares = [], np.empty(num_classes), np.empty((num_classes, len(codes)))
+    for c in range(num_classes):
+        shares[c] = _shares(by_choice[c, : sizes[1][c]])
+        spread[c] = np.std(_mix(by_choice[c, : sizes[1][c]], shares[c])) if sizes[1][c] else np.nan
+        mixed.append(_mix(by_reading[c, : sizes[2][c]], shares[c]))
+    return Codes(split.read, mixed, spread, shares)
+
+
+def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
+    """These rows of each class, padded with rows of zeros to one length, which depends on the longest only."""
+    longest = max(max(map(len, rows)), 1)
+    part = np.zeros((len(rows), longest, states.shape[-1]), np.uint8)
+    for c, chosen in enumerate(rows):
+        part[c, : len(chosen)] = states[c, chosen]
+    return part
+
+
+def _mix(bits: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Code lengths under Σ_m share_m·q_m, from each model's ``bits[input, model]``."""
+    least = bits.min(-1, keepdims=True)
+    return least[:, 0] - np.log2(np.sum(shares * np.exp2(least - bits), axis=-1))
+
+
+def _shares(bits: np.ndarray) -> np.ndarray:
+    """Weights that code ``bits[input, model]`` best (expectation–maximisation), beside a fixed share of the uniform."""
+    models = bits.shape[-1]
+    start = np.append(np.full(models - 1, (1 - _UNIFORM_SHARE) / (models - 1)), _UNIFORM_SHARE)
+    likelihood = np.exp2(bits.min(-1, keepdims=True) - bits)
+    shares = start
+    for _ in range(50):
+        weighted = shares * likelihood
+        explained = (weighted / weighted.sum(-1, keepdims=True)).sum(0)
+        # one input's worth of doubt keeps every model in the mixture
+        shares = (1 - _UNIFORM_SHARE) * (explained + start) / (len(bits) + 1)
+        shares[-1] += _UNIFORM_SHARE
+    return shares
+
+
+class _Moments(NamedTuple):
+    rate: jax.Array
+    together: jax.Array | None
+    covariance: np.ndarray | None
+
+
+def _moments(fitted: np.ndarray, sizes: np.ndarray, *, pairs: bool) -> _Moments:
+    """Smoothed rates of neurons, and how often pairs of them are on together."""
+    on, together = _counted(fitted, pairs=pairs)
+    n = sizes[:, None].astype(np.float32)
+    rate = (on + 0.5) / (n + 1)
+    if together is None:
+        return _Moments(rate, None, None)
+    share = np.asarray(on) / np.maximum(n, 1)
+    covariance = np.asarray(together) / np.maximum(n, 1)[..., None] - share[:, :, None] * share[:, None, :]
+    return _Moments(rate, together, covariance)
+
+
+@partial(jax.jit, static_argnames="pairs")
+def _counted(fitted, *, pairs: bool):
+    x = fitted.astype(jnp.float32)
+    # exact: sums of ones below 2^24
+    return x.sum(1), jnp.einsum("cnd,cne->cde", x, x, precision=jax.lax.Precision.HIGHEST) if pairs else None
+
+
+@jax.jit
+def _independent(rate, states):
+    x = states.astype(jnp.float32)
+    on, off = (-jnp.log2(p)[:, None] for p in (rate, 1 - rate))
+    return jnp.sum(jnp.where(x > 0, on, off), axis=-1)
+
+
+def _tree(moments: _Moments, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parent of each neuron, and the log-odds of the neuron where its parent is off and where it is on.
+
+    The spanning tree of largest mutual information, each pair's four counts smoothed by a quarter.
+    """
+    both = np.asarray(moments.together, float)
+    num_classes, width, _ = both.shape
+    parent = np.tile(np.arange(width), (num_classes, 1))
+    log_odds = np.empty((2, num_classes, width))
+    for c in range(num_classes):
+        n, on = sizes[c], np.diag(both[c])
+        counts = np.stack(
+            [n - on[:, None] - on + both[c], on[:, None] - both[c], on[None] - both[c], both[c]]
+        )  # [00, 10, 01, 11] of (row, column)
+        p = (counts + 0.25) / (n + 1)
+        first, second = p[1] + p[3], p[2] + p[3]
+        information = sum(
+            q * np.log(q / (a * b))
+            for q, a, b in zip(p, (1 - first, first, 1 - first, first), (1 - second, 1 - second, second, second), strict=True)
+        )
+        # csgraph reads 0 as no edge; all weights below 0 make the minimum the maximum
+        edges = minimum_spanning_tree(np.triu(-information - 1e-9, 1)).tocoo()
+        neighbours: list[list[int]] = [[] for _ in range(width)]
+        for a, b in zip(edges.row, edges.col, strict=True):
+            neighbours[a].append(int(b))
+            neighbours[b].append(int(a))
+        reached, waiting = {0}, [0]
+        while waiting:
+            node = waiting.pop()
+            for other in neighbours[node]:
+                if other not in reached:
+                    reached.add(other)
+                    waiting.append(other)
+                    parent[c, other] = node
+        up, own = parent[c], np.arange(width)
+        log_odds[0, c] = np.log(p[2][up, own] / p[0][up, own])
+        log_odds[1, c] = np.log(p[3][up, own] / p[1][up, own])
+        alone = np.log((on[0] + 0.5) / (n - on[0] + 0.5))
+        log_odds[:, c, 0] = alone
+    return parent.astype(np.int32), *log_odds.astype(np.float32)
+
+
+@jax.jit
+def _tree_code(parent, off, on, states):
+    above = jnp.take_along_axis(states, parent[:, None], axis=-1)
+    log_odds = jnp.where(above > 0, on[:, None], off[:, None])
+    return jnp.sum(jax.nn.softplus(log_odds) - states * log_odds, axis=-1) / _LN2
+
+
+@jax.jit
+def _fit_mixture(fitted, sizes, key):
+    """Bernoulli mixtures of all classes, started at inputs drawn at random: log shares and log-odds of each component."""
+    x = fitted.astype(jnp.float32)
+    valid = (jnp.arange(x.shape[1]) < sizes[:, None])[..., None]
+    drawn = jax.random.randint(key, (x.shape[0], _COMPONENTS), 0, jnp.maximum(sizes, 1)[:, None])
+    centres = 0.1 + 0.8 * jnp.take_along_axis(x, drawn[..., None], axis=1)
+    overall = jnp.sum(x, 1, keepdims=True) / jnp.maximum(sizes, 1)[:, None, None]
+
+    def maximise(logits_and_shares, _):
+        log_odds, log_share = logits_and_shares
+        belongs = jnp.where(valid, jax.nn.softmax(_joint(log_odds, log_share, x), axis=-1), 0.0)
+        size = belongs.sum(1)
+        # each component starts from one input's worth of the class's mean
+        rate = (jnp.einsum("cnk,cnd->ckd", belongs, x) + overall + 0.01) / (size[..., None] + 1.02)
+        share = (size + 0.5) / (sizes[:, None] + 0.5 * _COMPONENTS)
+        return (jnp.log(rate / (1 - rate)), jnp.log(share)), None
+
+    start = jnp.log(centres / (1 - centres)), jnp.full(drawn.shape, -math.log(_COMPONENTS))
+    return jax.lax.scan(maximise, start, None, length=_ROUNDS)[0]
+
+
+@jax.jit
+def _mixture_code(log_odds, log_share, states):
+    return -jax.nn.logsumexp(_joint(log_odds, log_share, states.astype(jnp.float32)), axis=-1) / _LN2
+
+
+def _joint(log_odds, log_share, x):
+    return jnp.einsum("cnd,ckd->cnk", x, log_odds) + (log_share - jax.nn.softplus(log_odds).sum(-1))[:, None]
+
+
+def _repeats(identity: list[np.ndarray], fit: list[np.ndarray], rows: list[np.ndarray], shape) -> np.ndarray:
+    """−log₂ of a pattern's share of the fitted inputs, half an input less; infinite for a new pattern."""
+    bits = np.full(shape, np.inf)
+    for c, (known, told) in enumerate(zip(fit, rows, strict=True)):
+        if len(known) and len(told):
+            times = np.bincount(identity[c][known], minlength=identity[c].max() + 1)[identity[c][told]]
+            with np.errstate(divide="ignore"):
+                bits[c, : len(told)] = -np.log2(np.maximum(times - 0.5, 0) / len(known))
+    return bits
