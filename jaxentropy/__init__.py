@@ -1,10 +1,12 @@
 """How a neural network's activation patterns settle with depth, and how much of that can be trusted."""
 
+from jaxentropy.bounds import Bracket, bracket
 from jaxentropy.counts import PatternCounts, count_patterns
 from jaxentropy.errors import InputError
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.patterns import Sign, pack, unpack
-from jaxentropy.profile import load_profile, profile, save_profile
+from jaxentropy.profile import profile
+from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, concatenate, record
 from jaxentropy.verdict import Verdict, verdict
 
@@ -12,11 +14,13 @@ __all__ = [
     "ESTIMATORS",
     "HOST_ESTIMATORS",
     "LABELS",
+    "Bracket",
     "InputError",
     "PatternCounts",
     "Recording",
     "Sign",
     "Verdict",
+    "bracket",
     "concatenate",
     "count_patterns",
     "coverage",

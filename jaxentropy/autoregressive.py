@@ -1,11 +1,11 @@
 """A logistic autoregressive model of patterns: the state of each neuron, given those before it and the class.
 
-The log-odds of neuron i are b_i(class) + Σ_{k<i} D_ik(class) z_k + Σ_h V_ih·relu(…), where hidden unit h sees neurons up to
-its own degree only: a fully visible sigmoid belief network (Neal 1992) with a masked hidden layer (MADE, Germain et al.
-2015). All neurons' conditionals are one masked matrix product. The classes share the hidden layer, which sees every
-input, and have a D of their own, drawn to zero the more the fewer inputs they have. z are the class's states less their
-mean, times the inverse of the Cholesky factor of their covariance: triangular too, so that nothing is seen too early,
-and well conditioned.
+The log-odds of neuron i are b_i(class) + Σ_{k<i} D_ik(class) z_k + Σ_h V_ih·relu(…), where hidden unit h sees neurons
+up to its own degree only: a fully visible sigmoid belief network (Neal 1992) with a masked hidden layer (MADE, Germain
+et al. 2015). All neurons' conditionals are one masked matrix product. The classes share the hidden layer, which sees
+every input, and have a D of their own, drawn to zero the more the fewer inputs they have. z are the class's states less
+their mean, times the inverse of the Cholesky factor of their covariance: triangular too, so that nothing is seen too
+early, and well conditioned.
 """
 
 import math
@@ -33,11 +33,19 @@ class Sizes(NamedTuple):
 
 def sizes(num_classes: int, n: int, width: int) -> Sizes:
     """For ``n`` inputs in all: bigger models and longer training for more inputs, never more than minutes."""
+    n = rounded(n)
     batch = min(250, max(40, n // 8))
     hidden = 384 if n >= 20_000 else 128 if n >= 5_000 else 64
     steps = max(3 * n // batch, 100)
-    per_class = num_classes * width**2 <= 2**24
+    # a class's own weights must fit into memory, and be worth it for the inputs that it has
+    per_class = num_classes * width**2 <= 2**24 and 4 * n >= num_classes * width
     return Sizes(hidden, per_class, -(-batch // num_classes), steps, 3)
+
+
+def rounded(n: int) -> int:
+    """The next number of four significant bits: sizes that differ little share a compiled program."""
+    step = 1 << max(n.bit_length() - 4, 0)
+    return -(-n // step) * step
 
 
 class _Fixed(NamedTuple):
@@ -57,46 +65,40 @@ class Model(NamedTuple):
     fixed: _Fixed
 
 
-def fit(states, counts, validation, validation_counts, covariance, seed: int, plan: Sizes) -> Model:
+def fit(states, counts, validation, validation_counts, rate, covariance, seed: int, plan: Sizes) -> Model:
     """Train on all classes at once and keep the parameters that code the validation part best.
 
     Args:
         states: ``uint8[class, n, d]``, of which the first ``counts[class]`` rows are valid.
         counts: ``int[class]``.
         validation, validation_counts: the same, of the inputs that stop the training.
+        rate: ``float[class, d]``, each neuron's share of the training states, never 0 or 1.
         covariance: ``float[class, d, d]`` of the training states, or None for models without a D.
         seed: of the initial weights and the order of the batches.
         plan: the sizes.
     """
     num_classes, _, width = states.shape
-    counts = jnp.asarray(counts)
-    on = jnp.sum(states, axis=1, dtype=jnp.int32, where=_valid(states, counts))
-    rate = (on + 0.5) / (counts[:, None] + 1.0)
+    rng = np.random.default_rng(seed)
     neuron = np.arange(width)
     degree = np.arange(plan.hidden) % max(width - 1, 1) + 1
     whiten = None
     if plan.per_class:
         loaded = np.asarray(covariance, np.float64) + 0.025 * np.eye(width)
-        whiten = jnp.asarray(np.linalg.inv(np.linalg.cholesky(loaded)).swapaxes(1, 2), jnp.float32)
-    fixed = _Fixed(
-        jnp.asarray(neuron[:, None] < neuron, jnp.float32),
-        jnp.asarray(neuron[:, None] < degree, jnp.float32),
-        jnp.asarray(degree[:, None] <= neuron, jnp.float32),
-        rate,
-        whiten,
-    )
-    key_in, key_class, key_run = jax.random.split(jax.random.key(seed), 3)
+        whiten = np.linalg.inv(np.linalg.cholesky(loaded)).swapaxes(1, 2)
     params = {
-        "b": jnp.log(rate / (1 - rate)),
-        "into": jax.random.normal(key_in, (width, plan.hidden)) * math.sqrt(2 / width),
-        "class": jax.random.normal(key_class, (num_classes, plan.hidden)) * 0.3,
-        "V": jnp.zeros((plan.hidden, width)),
+        "b": np.log(rate / (1 - rate)),
+        "into": rng.normal(size=(width, plan.hidden)) * math.sqrt(2 / width),
+        "class": rng.normal(size=(num_classes, plan.hidden)) * 0.3,
+        "V": np.zeros((plan.hidden, width)),
     }
     if plan.per_class:
-        params["D"] = jnp.zeros((num_classes, width, width))
-    valid = _valid(validation, jnp.asarray(validation_counts))[..., 0]
-    params = _train(params, fixed, states, counts, validation, valid, key_run, plan)
-    return Model(params, fixed)
+        params["D"] = np.zeros((num_classes, width, width))
+    fixed = _Fixed(neuron[:, None] < neuron, neuron[:, None] < degree, degree[:, None] <= neuron, rate, whiten)
+    params, fixed = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), (params, fixed))
+    # a shuffle of each class's rows; what pads it stays behind
+    order = np.argsort(np.where(_valid(states, counts), rng.random(states.shape[:2]), 2.0)).astype(np.int32)
+    valid = _valid(validation, validation_counts)
+    return Model(_train(params, fixed, states, counts, order, validation, valid, plan), fixed)
 
 
 @jax.jit
@@ -108,7 +110,7 @@ def code_length(model: Model, states) -> jax.Array:
 
 
 def _valid(states, counts):
-    return (jnp.arange(states.shape[1]) < counts[:, None])[..., None]
+    return np.arange(states.shape[1]) < np.asarray(counts)[:, None]
 
 
 def _log_odds(params: Params, fixed: _Fixed, x):
@@ -122,11 +124,10 @@ def _log_odds(params: Params, fixed: _Fixed, x):
 
 
 @partial(jax.jit, static_argnames="plan")
-def _train(params: Params, fixed: _Fixed, states, counts, validation, valid, key, plan: Sizes) -> Params:
+def _train(params: Params, fixed: _Fixed, states, counts, order, validation, valid, plan: Sizes) -> Params:
     """Adam along a cosine, in a few rounds; the round whose parameters code the validation part best wins."""
     import optax  # here alone, so that importing the package does not wait for it
 
-    num_classes, longest, _ = states.shape
     total = jnp.maximum(jnp.sum(counts), 1)
     rounds = -(-plan.steps // plan.checks)
 
@@ -141,9 +142,6 @@ def _train(params: Params, fixed: _Fixed, states, counts, validation, valid, key
 
     # a class counts by its inputs, as it does in the code length of them all
     weight = counts / total
-    shuffled = jnp.argsort(
-        jnp.where(jnp.arange(longest) < counts[:, None], jax.random.uniform(key, (num_classes, longest)), 2.0)
-    )
     optimiser = optax.multi_transform(
         {name: optax.adam(optax.cosine_decay_schedule(rate, plan.checks * rounds)) for name, rate in _RATES.items()},
         {name: "own" if name == "D" else "shared" for name in params},
@@ -152,7 +150,7 @@ def _train(params: Params, fixed: _Fixed, states, counts, validation, valid, key
     def step(carry, i):
         params, state = carry
         place = (i * plan.batch + jnp.arange(plan.batch)) % jnp.maximum(counts[:, None], 1)
-        rows = jnp.take_along_axis(shuffled, place, axis=1)
+        rows = jnp.take_along_axis(order, place, axis=1)
         x = jax.vmap(lambda own, chosen: own[chosen])(states, rows).astype(jnp.float32)
         updates, state = optimiser.update(jax.grad(loss)(params, x, weight), state)
         return (optax.apply_updates(params, updates), state), None

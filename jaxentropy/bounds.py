@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from jaxentropy.code_length import MODELS, Codes, cross_fit, prequential, read_codes
+from jaxentropy.code_length import MODELS, cross_fit, prequential, read_codes
 from jaxentropy.coincidences import entropy_lower_bound
 from jaxentropy.errors import InputError
 from jaxentropy.patterns import Array, unpack
@@ -38,18 +38,17 @@ class Brackets(NamedTuple):
     upper_method: tuple[str, ...]
 
 
-def bracket(
-    patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_sample: bool = False
-) -> Bracket:
+def bracket(patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_sample: bool = False) -> Bracket:
     """A bracket of the entropy of the distribution that these patterns were drawn from independently.
 
     *Lower*: from how often patterns coincide (``coincidences.py``); holds for any sample size. Near
     2·log₂ n − log₂(2·ln(1/ε)) where no two are equal, and near the plug-in where all have been seen often.
     *Upper*: the mean held-out code length of a mixture of pattern models (``code_length.py``), cross-fitted in four
-    folds, plus a confidence term. With ``finite_sample=False`` that term is a normal quantile (Bayle et al., "Cross-
-    validation confidence intervals for test error", 2020), right for large samples. With ``finite_sample=True`` the
-    later half of the inputs is read in order by models of what came before, and the term is a betting bound (Waudby-Smith
-    & Ramdas 2024), which holds for any sample size; it costs some tenths of a bit.
+    folds, plus a confidence term. With ``finite_sample=False`` that term is a normal quantile (Bayle et al.,
+    "Cross-validation confidence intervals for test error", 2020), right for large samples. With ``finite_sample=True``
+    the later half of the inputs is read in order by models of what came before, and the term is a betting bound
+    (Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", 2024), which holds for any
+    sample size; it costs some tenths of a bit.
 
     Args:
         patterns: ``bool[n, d]`` (or integers 0 and 1), or packed ``uint32[n, words]``; see ``pack``.
@@ -66,19 +65,17 @@ def bracket(
     """
     states = _states(patterns)
     found = brackets([states], confidence, seed, finite_sample=finite_sample)
-    return Bracket(
-        float(found.lower[0]), float(found.upper[0]), confidence, "coincidences", found.upper_method[0]
-    )
+    return Bracket(float(found.lower[0]), float(found.upper[0]), confidence, "coincidences", found.upper_method[0])
 
 
 def brackets(
     patterns: list[np.ndarray], confidence: float = 0.95, seed: int = 0, *, finite_sample: bool = False
 ) -> Brackets:
-    """``bracket`` of several classes of one layer, ``bool[n, d]`` each: fitted at once, sharing what they have in common.
+    """``bracket`` of several classes of one layer, ``bool[n, d]`` each, fitted at once with what they have in common.
 
     The total correlation Σ H(neuron) − H(pattern) is bracketed too: from below by the paired difference between the
-    neurons' own entropies and the code length, from above by the neurons' entropies less the lower bound. Its confidence
-    terms are those of large samples in either mode.
+    neurons' own entropies and the code length, from above by the neurons' entropies less the lower bound. Its
+    confidence terms are those of large samples in either mode.
     """
     if not 0 < confidence < 1:
         raise InputError(f"bracket: confidence is {confidence}; expected a probability between 0 and 1")
@@ -96,7 +93,9 @@ def brackets(
     enough = np.flatnonzero(n >= LEAST_INPUTS)
     if enough.size:
         chosen = [patterns[c] for c in enough]
-        codes = list(_codes(chosen, [identity[c] for c in enough], n[enough], seed, prequential if finite_sample else cross_fit))
+        codes = list(
+            _codes(chosen, [identity[c] for c in enough], n[enough], seed, prequential if finite_sample else cross_fit)
+        )
         shares = np.mean([part.shares for part in codes], axis=0)
         for i, c in enumerate(enough):
             bits = [part.mixed[i] for part in codes]
@@ -112,6 +111,8 @@ def brackets(
             paired = [own[part.rows[i]] - part.mixed[i] for part in codes]
             gap[c] = -_normal_limit([-p for p in paired], error / 2) + _miller(chosen[i])
             below[c] = marginal[c] + spread - lower[c]
+    # if they cross, one of them has failed; a bracket is not turned round
+    lower = np.minimum(lower, upper)
     return Brackets(lower, upper, np.maximum(gap, 0.0), below, tuple(method))
 
 
@@ -129,7 +130,9 @@ def _states(patterns: Array) -> np.ndarray:
         raise InputError(f"bracket: patterns of shape {list(patterns.shape)}; expected [n, d] states or packed words")
     if patterns.dtype == np.uint32:
         return np.asarray(unpack(patterns, 32 * patterns.shape[1]))
-    if patterns.dtype != bool and not (np.issubdtype(patterns.dtype, np.integer) and ((patterns == 0) | (patterns == 1)).all()):
+    if patterns.dtype != bool and not (
+        np.issubdtype(patterns.dtype, np.integer) and ((patterns == 0) | (patterns == 1)).all()
+    ):
         raise InputError(f"bracket: patterns are {patterns.dtype}; expected bool, 0 and 1, or packed uint32 words")
     return patterns.astype(bool)
 
@@ -153,8 +156,9 @@ def _normal_limit(bits: list[np.ndarray], error: float) -> float:
 def _betting_limit(bits: np.ndarray, deviation: float, ceiling: float, error: float) -> float:
     """Upper confidence limit of means that are never below the entropy, of code lengths in [0, ceiling].
 
-    Were the entropy m or more, the capital Π (1 + λ·(m − bits)) of a bettor who puts a fixed λ on short codes would be a
-    supermartingale; the smallest m at which it passes 1/error is the limit. λ is set before any of these codes is read.
+    Were the entropy m or more, the capital Π (1 + λ·(m − bits)) of a bettor who puts a fixed λ on short codes would be
+    a supermartingale; the smallest m at which it passes 1/error is the limit. λ is set before any of these codes is
+    read.
     """
     deviation = deviation if np.isfinite(deviation) and deviation > 0 else 1.0
     stake = min(np.sqrt(2 * np.log(1 / error) / len(bits)) / deviation, 0.5 / ceiling)

@@ -77,6 +77,7 @@ def analyze(
     shuffles: int = 1,
     bootstrap: int = 200,
     seed: int = 0,
+    bounds: bool = True,
     debug: _Flag = False,
 ) -> None:
     """Profile activations that any framework wrote, or a saved Recording.
@@ -97,14 +98,17 @@ def analyze(
         out: Results folder.
         shuffles: Label permutations averaged in the shuffled-label null.
         bootstrap: Replicates of the bootstrap behind the verdict.
-        seed: Seeds the shuffled labels and the bootstrap.
+        seed: Seeds the shuffled labels, the bootstrap and the bounds.
+        bounds: Whether the joint pattern's entropy gets its certified bracket: the longest part.
         debug: Show the traceback of an error.
     """
     from jaxentropy import experiment, report
 
     del debug
     folder = out or Path(f"{file.stem}-profile")
-    experiment.analyze(file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed)
+    experiment.analyze(
+        file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=sys.stderr.isatty()
+    )
     _tell(report.write(folder), folder)
 
 

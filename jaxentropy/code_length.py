@@ -1,8 +1,8 @@
 """Models of a pattern distribution, and the code lengths that they give to patterns they have not seen.
 
-A model q assigns −log₂ q(x) bits to a pattern x; on fresh patterns the mean is the entropy plus the divergence of q from
-the truth, so it bounds the entropy from above, whatever the model. Several models are fitted to one part of the sample,
-mixed with weights that a second part chooses, and read on a third:
+A model q assigns −log₂ q(x) bits to a pattern x; on fresh patterns the mean is the entropy plus the divergence of q
+from the truth, so it bounds the entropy from above, whatever the model. Several models are fitted to one part of the
+sample, mixed with weights that a second part chooses, and read on a third:
 
 - *independent* neurons;
 - a *Chow–Liu tree*: each neuron given one other (Chow & Liu 1968);
@@ -48,7 +48,7 @@ class Codes(NamedTuple):
     Attributes:
         rows: for each class, ``int[read]``.
         mixed: for each class, ``float64[read]`` bits under the mixture of all models.
-        chosen: for each class, the spread of the chooser's code lengths: their standard deviation, known before reading.
+        chosen: ``float[class]``, the standard deviation of the chooser's code lengths, known before reading.
         shares: ``float[class, model]``, how much of the chooser's part each model explains.
     """
 
@@ -84,7 +84,9 @@ def _orders(n: np.ndarray, seed: int) -> list[np.ndarray]:
 def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
     """A tenth of what is not read chooses; none if there are fewer than two inputs."""
     choose = [np.arange(len(rows)) % 10 == 1 for rows in rest]
-    return Split([r[~c] for r, c in zip(rest, choose, strict=True)], [r[c] for r, c in zip(rest, choose, strict=True)], read)
+    return Split(
+        [r[~c] for r, c in zip(rest, choose, strict=True)], [r[c] for r, c in zip(rest, choose, strict=True)], read
+    )
 
 
 def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, seed: int) -> Codes:
@@ -97,36 +99,36 @@ def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, see
         seed: of the models' random starts.
     """
     num_classes, _, width = states.shape
-    parts = [_gather(states, rows) for rows in split]
     sizes = [np.array([len(rows) for rows in part], np.int32) for part in split]
-    fitted, chooser, reader = parts
+    fitted, chooser = (_gather(states, rows) for rows in split[:2])
+    # what chooses and what is read go through one program, one behind the other
+    held_rows = [np.concatenate(rows) for rows in zip(split.choose, split.read, strict=True)]
+    held = _gather(states, held_rows)
     plan = autoregressive.sizes(num_classes, int(sizes[0].sum()), width)
     moments = _moments(fitted, sizes[0], pairs=plan.per_class or width <= WIDEST_TREE)
-    codes = [[np.asarray(_independent(moments.rate, x)) for x in (chooser, reader)]]
-    if width <= WIDEST_TREE:
-        tree = _tree(moments, sizes[0])
-        codes.append([np.asarray(_tree_code(*tree, x)) for x in (chooser, reader)])
-    else:
-        codes.append([np.full(x.shape[:2], np.inf) for x in (chooser, reader)])
-    mixture = _fit_mixture(fitted, sizes[0], jax.random.key(seed))
-    codes.append([np.asarray(_mixture_code(*mixture, x)) for x in (chooser, reader)])
-    model = autoregressive.fit(fitted, sizes[0], chooser, sizes[1], moments.covariance, seed, plan)
-    codes.append([np.asarray(autoregressive.code_length(model, x)) for x in (chooser, reader)])
-    codes.append([_repeats(identity, split.fit, rows, x.shape[:2]) for rows, x in zip(split[1:], parts[1:], strict=True)])
-    codes.append([np.full(x.shape[:2], float(width)) for x in (chooser, reader)])
-    by_choice, by_reading = (np.stack([code[i] for code in codes], axis=-1).astype(float) for i in (0, 1))
+    model = autoregressive.fit(fitted, sizes[0], chooser, sizes[1], moments.rate, moments.covariance, seed, plan)
+    codes = [
+        _independent(moments.rate, held),
+        _tree_code(*_tree(moments, sizes[0]), held) if width <= WIDEST_TREE else np.full(held.shape[:2], np.inf),
+        _mixture_code(*_fit_mixture(fitted, sizes[0], _starts(fitted, sizes[0], seed)), held),
+        autoregressive.code_length(model, held),
+        _repeats(identity, split.fit, held_rows, held.shape[:2]),
+        np.full(held.shape[:2], float(width)),
+    ]
+    bits = np.stack([np.asarray(code, float) for code in codes], axis=-1)
 
-    mixed, spread, shares = [], np.empty(num_classes), np.empty((num_classes, len(codes)))
-    for c in range(num_classes):
-        shares[c] = _shares(by_choice[c, : sizes[1][c]])
-        spread[c] = np.std(_mix(by_choice[c, : sizes[1][c]], shares[c])) if sizes[1][c] else np.nan
-        mixed.append(_mix(by_reading[c, : sizes[2][c]], shares[c]))
+    mixed, spread, shares = [], np.full(num_classes, np.nan), np.empty((num_classes, len(codes)))
+    for c, (choosing, reading) in enumerate(zip(*sizes[1:], strict=True)):
+        shares[c] = _shares(bits[c, :choosing])
+        if choosing:
+            spread[c] = np.std(_mix(bits[c, :choosing], shares[c]))
+        mixed.append(_mix(bits[c, choosing : choosing + reading], shares[c]))
     return Codes(split.read, mixed, spread, shares)
 
 
 def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
-    """These rows of each class, padded with rows of zeros to one length, which depends on the longest only."""
-    longest = max(max(map(len, rows)), 1)
+    """These rows of each class, padded with rows of zeros to one length: a round one, so that few programs compile."""
+    longest = autoregressive.rounded(max(max(map(len, rows)), 1))
     part = np.zeros((len(rows), longest, states.shape[-1]), np.uint8)
     for c, chosen in enumerate(rows):
         part[c, : len(chosen)] = states[c, chosen]
@@ -155,21 +157,20 @@ def _shares(bits: np.ndarray) -> np.ndarray:
 
 
 class _Moments(NamedTuple):
-    rate: jax.Array
-    together: jax.Array | None
+    rate: np.ndarray
+    together: np.ndarray | None
     covariance: np.ndarray | None
 
 
 def _moments(fitted: np.ndarray, sizes: np.ndarray, *, pairs: bool) -> _Moments:
     """Smoothed rates of neurons, and how often pairs of them are on together."""
-    on, together = _counted(fitted, pairs=pairs)
-    n = sizes[:, None].astype(np.float32)
-    rate = (on + 0.5) / (n + 1)
+    on, together = jax.tree.map(np.asarray, _counted(fitted, pairs=pairs))
+    n = np.maximum(sizes, 1)[:, None].astype(np.float32)
+    rate = (on + 0.5) / (sizes[:, None] + np.float32(1))
     if together is None:
         return _Moments(rate, None, None)
-    share = np.asarray(on) / np.maximum(n, 1)
-    covariance = np.asarray(together) / np.maximum(n, 1)[..., None] - share[:, :, None] * share[:, None, :]
-    return _Moments(rate, together, covariance)
+    share = on / n
+    return _Moments(rate, together, together / n[..., None] - share[:, :, None] * share[:, None, :])
 
 
 @partial(jax.jit, static_argnames="pairs")
@@ -204,7 +205,9 @@ def _tree(moments: _Moments, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         first, second = p[1] + p[3], p[2] + p[3]
         information = sum(
             q * np.log(q / (a * b))
-            for q, a, b in zip(p, (1 - first, first, 1 - first, first), (1 - second, 1 - second, second, second), strict=True)
+            for q, a, b in zip(
+                p, (1 - first, first, 1 - first, first), (1 - second, 1 - second, second, second), strict=True
+            )
         )
         # csgraph reads 0 as no edge; all weights below 0 make the minimum the maximum
         edges = minimum_spanning_tree(np.triu(-information - 1e-9, 1)).tocoo()
@@ -236,12 +239,10 @@ def _tree_code(parent, off, on, states):
 
 
 @jax.jit
-def _fit_mixture(fitted, sizes, key):
-    """Bernoulli mixtures of all classes, started at inputs drawn at random: log shares and log-odds of each component."""
+def _fit_mixture(fitted, sizes, start):
+    """Bernoulli mixtures of all classes: log-odds and log shares of each component."""
     x = fitted.astype(jnp.float32)
     valid = (jnp.arange(x.shape[1]) < sizes[:, None])[..., None]
-    drawn = jax.random.randint(key, (x.shape[0], _COMPONENTS), 0, jnp.maximum(sizes, 1)[:, None])
-    centres = 0.1 + 0.8 * jnp.take_along_axis(x, drawn[..., None], axis=1)
     overall = jnp.sum(x, 1, keepdims=True) / jnp.maximum(sizes, 1)[:, None, None]
 
     def maximise(logits_and_shares, _):
@@ -253,8 +254,14 @@ def _fit_mixture(fitted, sizes, key):
         share = (size + 0.5) / (sizes[:, None] + 0.5 * _COMPONENTS)
         return (jnp.log(rate / (1 - rate)), jnp.log(share)), None
 
-    start = jnp.log(centres / (1 - centres)), jnp.full(drawn.shape, -math.log(_COMPONENTS))
     return jax.lax.scan(maximise, start, None, length=_ROUNDS)[0]
+
+
+def _starts(fitted: np.ndarray, sizes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Components that lean towards inputs drawn at random, with equal shares."""
+    drawn = np.random.default_rng(seed).integers(0, np.maximum(sizes, 1)[:, None], (len(sizes), _COMPONENTS))
+    lean = np.float32(math.log(9)) * (2 * fitted[np.arange(len(sizes))[:, None], drawn].astype(np.float32) - 1)
+    return lean, np.full(drawn.shape, -math.log(_COMPONENTS), np.float32)
 
 
 @jax.jit

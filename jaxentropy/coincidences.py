@@ -10,10 +10,10 @@ then E Π u(N_i) ≤ exp(s·(H − m)) whatever the distribution: e(H) = exp(s·
 one, and by Markov's inequality H ≥ m + (Σ_j f_j ln u_j − ln(1/ε))/s nats with probability at least 1 − ε, for any
 sample size. Given u and s, the largest m that satisfies (1) is the minimum of a smooth function of p.
 
-Weights: ln u_j = −(s/n)·max(2e^(μ−1), j·(μ + ψ(j))) for j ≥ 2. The first term counts coincidences and is the tangent that
-(1) needs at small p; the second is Grassberger's and Zhang's unbiased estimate of p ln p for patterns that are seen
-often. μ slides from a birthday bound (large) to a plug-in (small). Several (μ, s) are averaged with fixed shares: an
-average of e-values is an e-value, so choosing costs the logarithm of a share and nothing is tuned on the sample.
+Weights: ln u_j = −(s/n)·max(2e^(μ−1), j·(μ + ψ(j))) for j ≥ 2. The first term counts coincidences and is the tangent
+that (1) needs at small p; the second is Grassberger's and Zhang's unbiased estimate of p ln p for patterns that are
+seen often. μ slides from a birthday bound (large) to a plug-in (small). Several (μ, s) are averaged with fixed shares:
+an average of e-values is an e-value, so choosing costs the logarithm of a share and nothing is tuned on the sample.
 
 Without any coincidence the bound reaches 2·log₂ n − log₂(2·ln(1/ε)) before that cost, which a uniform distribution
 attains: no bound without assumptions can do better.
@@ -44,7 +44,7 @@ def entropy_lower_bound(j: Array, f: Array, error: float) -> float:
     """
     j, f = (np.asarray(x, float)[(np.asarray(j) > 0) & (np.asarray(f) > 0)] for x in (j, f))
     n = int(np.sum(j * f))
-    if n < 2 or len(j) == 1 and f[0] == 1:
+    if n < 2 or (len(j) == 1 and f[0] == 1):
         return 0.0
     mu, s, intercept, log_share = _designs(n, error)
     log_weight = np.array([-(f @ _penalty(j, *design)) / n for design in zip(mu, s, strict=True)])
@@ -52,7 +52,7 @@ def entropy_lower_bound(j: Array, f: Array, error: float) -> float:
     def excess(nats: float) -> float:
         return logsumexp(log_share + intercept - s * nats + log_weight) - np.log(1 / error)
 
-    return brentq(excess, 0.0, 4 * np.log(n) + 4) / _LN2 if excess(0.0) > 0 else 0.0
+    return float(np.asarray(brentq(excess, 0.0, 4 * np.log(n) + 4))) / _LN2 if excess(0.0) > 0 else 0.0
 
 
 def _penalty(j: Array, mu: float, s: float) -> Array:
@@ -104,7 +104,8 @@ def _binomial(n: int, p: Array, shift: Array) -> tuple[Array, Array]:
         reach = 14 * np.sqrt(n * p * (1 - p)) + 60
         ends = np.arcsin(np.sqrt((_EXACT + 0.5) / n)), np.arccos(np.sqrt((_EXACT + 0.5) / n))
         low, high = (
-            np.clip(np.arcsin(np.sqrt(np.clip(x / n, 0, 1))), *ends) for x in (n * p - 1.3 * shift - reach, n * p + reach)
+            np.clip(np.arcsin(np.sqrt(np.clip(x / n, 0, 1))), *ends)
+            for x in (n * p - 1.3 * shift - reach, n * p + reach)
         )
         nodes = int(np.ceil(np.max(high - low) * np.sqrt(n) / _SPACING)) + 1
         width = ((high - low) / nodes)[:, None]

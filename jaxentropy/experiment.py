@@ -23,7 +23,8 @@ from jaxentropy.datasets import Dataset, load
 from jaxentropy.errors import InputError
 from jaxentropy.files import open_npz, write_text
 from jaxentropy.models import ACTIVATIONS, CNN, MLP
-from jaxentropy.profile import load_profile, profile, save_profile
+from jaxentropy.profile import profile
+from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, record
 from jaxentropy.train import Recipe, Trained, train
 
@@ -71,6 +72,8 @@ class Config:
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = 200
     """Replicates of the bootstrap behind the verdict."""
+    bounds: bool = True
+    """Whether the joint pattern's entropy gets its certified bracket: the longest part of a profile."""
 
     def __post_init__(self):
         for name in self.model:
@@ -147,17 +150,28 @@ def run(
     return {model: load_profile(folder / report.PROFILE) for model, folder in folders.items()}
 
 
-def analyze(file: str | os.PathLike, out: str | os.PathLike, *, shuffles: int, bootstrap: int, seed: int) -> xr.Dataset:
+def analyze(
+    file: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    shuffles: int,
+    bootstrap: int,
+    seed: int,
+    bounds: bool,
+    progress: bool = False,
+) -> xr.Dataset:
     """Profile activations (an ``.npz`` of arrays and labels) or a saved Recording, into the folder ``out``.
 
     Raises:
         InputError: a file that is neither, or a folder that is not ours.
     """
     file, out = Path(file), Path(out)
-    settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}
+    settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed, "bounds": bounds}
     refuse_other(out, "analyze", settings)
     recording = read_activations(file)
-    result = profile({"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed)
+    result = profile(
+        {"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress
+    )
     result.attrs["subject"] = f"Activation patterns of {file.name}"
     claim(out, "analyze", settings)
     recording.save(out / report.RECORDINGS / "recorded.npz")
@@ -277,7 +291,14 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
                 ).save(path)
             recordings[kind].append(Recording.load(path))
     say(f"profiling {name}")
-    result = profile(recordings, shuffles=config.shuffles, bootstrap=config.bootstrap, seed=config.seed)
+    result = profile(
+        recordings,
+        shuffles=config.shuffles,
+        bootstrap=config.bootstrap,
+        seed=config.seed,
+        bounds=config.bounds,
+        progress=progress,
+    )
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
     result.attrs["subject"] = (
         f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation}) on {config.dataset}, "

@@ -1,7 +1,6 @@
 """Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -12,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from jaxentropy.bootstrap import layer_entropies
+from jaxentropy.bounds import brackets
 from jaxentropy.counts import PatternCounts, count_words
 from jaxentropy.errors import InputError
-from jaxentropy.estimators import binary_entropy, estimate, estimator
-from jaxentropy.files import atomic_path
+from jaxentropy.estimators import binary_entropy, estimate, estimator, label
 from jaxentropy.host import on_host
+from jaxentropy.patterns import unpack
 from jaxentropy.recording import Recording
 
 Recordings = Recording | Sequence[Recording]
@@ -53,6 +54,14 @@ _LONG_NAMES = {
         "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",
         "bits",
     ),
+    "pattern_lower": ("certified lower bound on the entropy of the layer's joint pattern", "bits"),
+    "pattern_upper": ("certified upper bound on the entropy of the layer's joint pattern", "bits"),
+    "total_correlation_lower": (
+        "lower bound on the total correlation: sum of neuron entropies less the joint's",
+        "bits",
+    ),
+    "total_correlation_upper": ("upper bound on the total correlation", "bits"),
+    "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "label"),
     "patterns": ("different patterns seen", "1"),
     "unique_fraction": ("different patterns seen / inputs", "1"),
     "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
@@ -71,7 +80,10 @@ def profile(
     estimators: Sequence[str] = ("plugin", "miller_madow", "chao_wang_jost"),
     shuffles: int | None = None,
     bootstrap: int = 200,
+    bounds: bool = True,
+    confidence: float = 0.95,
     seed: int = 0,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Entropies of the activation patterns by layer and class, with their nulls and diagnostics.
 
@@ -88,7 +100,11 @@ def profile(
         shuffles: label permutations that are averaged in ``shuffled``; 0 leaves it out. By default 1 with a mapping,
             and 0 otherwise.
         bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out.
-        seed: of the permutations and of the bootstrap.
+        bounds: whether the joint pattern's entropy and total correlation get certified brackets (``je.bracket``), one
+            for each network, seed, layer and class: seconds a layer.
+        confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
+        seed: of the permutations, of the bootstrap, and of the brackets' models.
+        progress: show a bar on standard error while brackets are made.
 
     Returns:
         A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
@@ -103,8 +119,8 @@ def profile(
     functions of n alone.
 
     Raises:
-        InputError: unknown estimator, negative ``shuffles``, ``bootstrap`` or ``seed``, or recordings of different
-            layers, classes, inputs or seeds.
+        InputError: unknown estimator, negative ``shuffles``, ``bootstrap`` or ``seed``, a ``confidence`` outside
+            (0, 1), or recordings of different layers, classes, inputs or seeds.
     """
     if not estimators:
         raise InputError("profile: no estimators; expected one or more names")
@@ -113,6 +129,8 @@ def profile(
     for name, value in (("shuffles", shuffles or 0), ("bootstrap", bootstrap), ("seed", seed)):
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
     networks, has_network, has_seed = _arrange(recordings)
     shuffles = int(has_network) if shuffles is None else shuffles
     has_network |= shuffles > 0
@@ -150,6 +168,10 @@ def profile(
         by_network = stacked.reshape(len(words), len(first.layers), *stacked.shape[1:])
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
     variables["n"] = (("class",), np.bincount(first.labels, minlength=first.num_classes))
+    dims, coverage = variables["coverage"]
+    variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
+    if bounds:
+        variables |= _bounds(words, first, confidence, seed, progress)
     if bootstrap and len(first.layers) > 1:
         corrected = dict(zip(words, variables["neuron_entropy_corrected"][1], strict=True))
         variables |= _falls(words, corrected, first, bootstrap, seed)
@@ -170,6 +192,7 @@ def profile(
             "shuffles": shuffles,
             "bootstrap": bootstrap,
             "profile_seed": seed,
+            **({"bounds_confidence": confidence} if bounds else {}),
             "saturation_limit": SATURATION_LIMIT,
             "min_coincident_pairs": MIN_COINCIDENT_PAIRS,
             "min_coverage": MIN_COVERAGE,
@@ -187,30 +210,6 @@ def profile(
 def steps(layers: Sequence[str]) -> list[str]:
     """Names of the steps from each layer to the next: ``fc1→fc2``."""
     return [f"{a}→{b}" for a, b in pairwise(layers)]
-
-
-def save_profile(dataset: xr.Dataset, path: str | os.PathLike) -> None:
-    """Write a profile as netCDF, atomically."""
-    with atomic_path(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-
-
-def load_profile(path: str | os.PathLike) -> xr.Dataset:
-    """Read a profile that ``save_profile`` wrote; InputError if it is missing or damaged."""
-    if not os.path.exists(path):
-        raise InputError(f"no profile at {path}; run `jaxentropy run` or `jaxentropy analyze` first")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            dataset = file.load()
-        missing = [name for name in ("neuron_entropy", "pattern_entropy", "saturated") if name not in dataset]
-    except Exception as error:  # h5py, h5netcdf and xarray each raise their own on damaged files
-        raise InputError(
-            f"{path} is damaged or not a profile ({str(error).splitlines()[0]}); "
-            "delete it and run the same command again"
-        ) from error
-    if missing:
-        raise InputError(f"{path} is not a profile: it lacks {', '.join(missing)}")
-    return dataset
 
 
 def _arrange(
@@ -354,6 +353,28 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
             f, *(np.split(array, ends) for array in (by_method["plugin"][0], values, errors)), strict=True
         )
     ]
+
+
+def _bounds(
+    words: dict[str, list[np.ndarray]], first: Recording, confidence: float, seed: int, progress: bool
+) -> _Cell:
+    """Brackets of the joint entropy and of the total correlation; NaN for shuffled labels, which need none."""
+    names = ("pattern_lower", "pattern_upper", "total_correlation_lower", "total_correlation_upper")
+    seeds = len(next(iter(words.values()))[0])
+    found = np.full((len(names), len(words), seeds, len(first.layers), first.num_classes), np.nan)
+    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
+    cells = [
+        (i, k, s)
+        for i, name in enumerate(words)
+        if name != "shuffled"
+        for k in range(len(first.layers))
+        for s in range(seeds)
+    ]
+    for i, k, s in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
+        states = np.asarray(unpack(list(words.values())[i][k][s], first.widths[k]))
+        made = brackets([states[r] for r in rows], confidence, seed)
+        found[:, i, s, k] = made[: len(names)]
+    return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 
 def _falls(

@@ -11,7 +11,7 @@ import xarray as xr
 
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, write_text
-from jaxentropy.profile import load_profile
+from jaxentropy.profile_file import load_profile
 from jaxentropy.recording import Recording
 from jaxentropy.verdict import extent, markdown_table, verdict
 

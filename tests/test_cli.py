@@ -90,7 +90,7 @@ def test_the_profile_is_that_of_the_recordings(finished):
         kind: [je.Recording.load(finished / f"recordings/{kind}-seed{s:03d}.npz") for s in (0, 1)]
         for kind in ("trained", "untrained")
     }
-    ours = je.profile(recordings, bootstrap=20)
+    ours = je.profile(recordings, bootstrap=20, bounds=False)
     theirs = je.load_profile(finished / "profile.nc")
     xr.testing.assert_identical(
         theirs[list(ours.data_vars)].drop_vars("epoch", errors="ignore").drop_attrs(), ours.drop_attrs()

@@ -14,7 +14,7 @@ def recordings():
 
 @pytest.fixture(scope="module")
 def dataset(recordings):
-    return je.profile(recordings, bootstrap=20)
+    return je.profile(recordings, bootstrap=20, bounds=False)
 
 
 def heights(line) -> np.ndarray:
@@ -99,10 +99,10 @@ def test_every_axis_of_every_figure_is_labelled(dataset, recordings):
 def test_unusual_profiles_can_be_drawn(given):
     if given == "many classes and layers":
         one = random_recording(0, n=240, classes=30, widths=(4,) * 14)
-        drawn = je.profile({"recorded": one}, bootstrap=0, estimators=("plugin",))
+        drawn = je.profile({"recorded": one}, bootstrap=0, bounds=False, estimators=("plugin",))
     else:
         one = random_recording(0, labels=np.where(np.arange(90) % 2, 3, 0), classes=4)
-        drawn = je.profile(one, bootstrap=0, estimators=("plugin",))
+        drawn = je.profile(one, bootstrap=0, bounds=False, estimators=("plugin",))
     figures = plots.figures(drawn, {"recorded": one})
     for figure in figures.values():
         figure.canvas.draw()

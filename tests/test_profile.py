@@ -19,7 +19,7 @@ def recordings():
 
 @pytest.fixture(scope="module")
 def dataset(recordings):
-    return profile(recordings, bootstrap=50, seed=3)
+    return profile(recordings, bootstrap=50, bounds=False, seed=3)
 
 
 def test_every_number_agrees_with_a_loop(recordings, dataset):
@@ -103,7 +103,7 @@ def test_dimensions_follow_what_was_given(recordings, dataset):
         ({"x": one}, {"shuffles": 0}, {"network"}),
         (one, {"shuffles": 2}, {"network"}),
     ):
-        found = profile(given, bootstrap=10, estimators=("plugin",), **extra)
+        found = profile(given, bootstrap=10, bounds=False, estimators=("plugin",), **extra)
         assert set(found.neuron_fall.dims) == {"step", "class"} | dims
     assert found.network.values.tolist() == ["recorded", "shuffled"]
 
@@ -115,20 +115,20 @@ def test_variables_say_what_they_are(dataset):
 
 
 def test_one_recording_of_several_says_the_same_alone(recordings, dataset):
-    alone = profile(recordings["trained"][1], bootstrap=50, seed=3)
+    alone = profile(recordings["trained"][1], bootstrap=50, bounds=False, seed=3)
     within = dataset.sel(network="trained", seed=1)
     xr.testing.assert_allclose(alone, within[list(alone.data_vars)].drop_vars(["network", "seed"]))
 
 
 def test_order_of_inputs_does_not_matter(recordings, rng):
     one = recordings["trained"][0]
-    a, b = (profile(r, bootstrap=0) for r in (one, one.take(rng.permutation(one.n))))
+    a, b = (profile(r, bootstrap=0, bounds=False) for r in (one, one.take(rng.permutation(one.n))))
     xr.testing.assert_allclose(a, b)
 
 
 def test_same_seed_same_numbers_other_seed_other_null(recordings, dataset):
-    xr.testing.assert_identical(profile(recordings, bootstrap=50, seed=3), dataset)
-    other = profile(recordings, bootstrap=50, seed=4)
+    xr.testing.assert_identical(profile(recordings, bootstrap=50, bounds=False, seed=3), dataset)
+    other = profile(recordings, bootstrap=50, bounds=False, seed=4)
     assert not np.array_equal(
         other.sel(network="shuffled").neuron_entropy, dataset.sel(network="shuffled").neuron_entropy
     )
@@ -153,7 +153,7 @@ def test_a_known_answer():
     labels = np.arange(n) % 2
     coin = np.arange(n) // 2 % 2
     states = np.stack([labels, coin, np.zeros(n)], 1).astype(bool)
-    ds = profile(je.Recording.from_activations({"a": states}, labels), bootstrap=0)
+    ds = profile(je.Recording.from_activations({"a": states}, labels), bootstrap=0, bounds=False)
     np.testing.assert_allclose(ds.neuron_entropy, 1 / 3)
     np.testing.assert_allclose(ds.neuron_entropy_pooled, 2 / 3)
     np.testing.assert_allclose(ds.neuron_information, 1 / 3)
@@ -190,7 +190,7 @@ def test_falls_and_their_errors(recordings, dataset):
 
 def test_edge_contract_empty_and_single_classes():
     recording = random_recording(5, labels=np.array([0] * 50 + [1] + [3] * 49), classes=4)
-    ds = profile(recording, bootstrap=20)
+    ds = profile(recording, bootstrap=20, bounds=False)
     assert ds.n.values.tolist() == [50, 1, 0, 49]
     empty, single = ds.isel({"class": 2}), ds.isel({"class": 1})
     for name in ("neuron_entropy", "pattern_entropy", "unique_fraction", "coverage", "always_on", "neuron_fall"):
@@ -203,7 +203,7 @@ def test_edge_contract_empty_and_single_classes():
 
 
 def test_float32_users_stay_in_float32(recordings):
-    profile(recordings["trained"][0], bootstrap=5)
+    profile(recordings["trained"][0], bootstrap=5, bounds=False)
     assert not jax.config.read("jax_enable_x64")
     assert jax.numpy.asarray(1.0).dtype == np.float32
 
@@ -235,7 +235,7 @@ def test_missing_and_foreign_profiles_are_refused(tmp_path):
 def test_noise_tells_nothing_of_the_class():
     """A hundred fair coins: all patterns differ, and the plug-in information would be log₂ 4 = 2 bits."""
     states = np.random.default_rng(0).random((400, 100)) < 0.5
-    ds = profile(je.Recording.from_activations({"a": states}, np.arange(400) % 4), bootstrap=0)
+    ds = profile(je.Recording.from_activations({"a": states}, np.arange(400) % 4), bootstrap=0, bounds=False)
     assert ds.saturated_pooled.all()
     assert ds.pattern_information.isnull().all()
 
@@ -266,5 +266,5 @@ def test_planted_bug_averaging_batch_entropies_is_seen(recordings):
     """A control: entropies averaged over batches of 16, as published code has it, differ from the counts' entropy."""
     states = recordings["trained"][0].states("fc2")[:, :]
     averaged = np.mean([oracles.neuron_entropy(states[i : i + 16]) for i in range(0, len(states), 16)])
-    pooled = float(profile(recordings["trained"][0], bootstrap=0).neuron_entropy_pooled.sel(layer="fc2"))
+    pooled = float(profile(recordings["trained"][0], bootstrap=0, bounds=False).neuron_entropy_pooled.sel(layer="fc2"))
     assert pooled - averaged > 0.02

@@ -16,7 +16,7 @@ def coins(rates, n=3000, width=64, seed=0, classes=2):
 
 def judged(recordings, **settings) -> je.Verdict:
     """The verdict with the plug-in alone: for tests of the neuron entropies."""
-    return je.verdict(je.profile(recordings, estimators=("plugin",), **settings), "plugin")
+    return je.verdict(je.profile(recordings, estimators=("plugin",), bounds=False, **settings), "plugin")
 
 
 def words(verdict, name, network):
@@ -60,7 +60,7 @@ def test_pattern_entropy_is_judged_where_it_is_known():
     layers = {"a": rng.random((3000, 40)) < 0.5, "b": np.zeros((3000, 40), bool), "c": np.zeros((3000, 40), bool)}
     layers["b"][:, :4] = rng.random((3000, 4)) < 0.5
     layers["c"][:, :2] = rng.random((3000, 2)) < 0.5
-    verdict = je.verdict(je.profile({"r": je.Recording.from_activations(layers, labels)}))
+    verdict = je.verdict(je.profile({"r": je.Recording.from_activations(layers, labels)}, bounds=False))
     assert words(verdict, "pattern", "r") == ["undecided", "falls"]
     assert words(verdict, "pattern_saturated", "r") == [True, False]
     assert "10 saturated" not in verdict.markdown()
@@ -133,14 +133,14 @@ def test_a_common_pattern_does_not_hide_that_the_rest_is_unseen():
     for name, share, bits in (("a", 0.4, 90), ("b", 0.25, 16)):
         layers[name] = np.zeros((1600, 90), bool)
         layers[name][:, :bits] = (rng.random((1600, bits)) < 0.5) & (rng.random((1600, 1)) >= share)
-    verdict = je.verdict(je.profile(je.Recording.from_activations(layers, np.arange(1600) % 4)))
+    verdict = je.verdict(je.profile(je.Recording.from_activations(layers, np.arange(1600) % 4), bounds=False))
     assert verdict.table.pattern_saturated.all()
 
 
 def test_one_network_of_many_keeps_its_name():
     recording = coins([0.5, 0.3])
     both = {"trained": recording, "untrained": recording}
-    chosen = je.profile(both, estimators=("plugin",)).sel(network="untrained")
+    chosen = je.profile(both, estimators=("plugin",), bounds=False).sel(network="untrained")
     assert "the untrained network" in je.verdict(chosen, "plugin").text
 
 
@@ -162,7 +162,7 @@ def test_verdict_refuses():
     with pytest.raises(je.InputError, match="bootstrap > 0"):
         judged(coins([0.5], n=200))
     with pytest.raises(je.InputError, match="no estimator 'chao_wang_jost', only plugin"):
-        je.verdict(je.profile(recording, estimators=("plugin",)))
+        je.verdict(je.profile(recording, estimators=("plugin",), bounds=False))
 
 
 def test_tables_are_padded_and_numbers_stand_to_the_right():
