@@ -100,7 +100,9 @@ def brackets(
         for i, c in enumerate(enough):
             bits = [part.mixed[i] for part in codes]
             if finite_sample:
-                limit = _betting_limit(np.concatenate(bits), codes[0].chosen[i], width + _CEILING_BITS, upper_error)
+                limit = _betting_limit(
+                    np.concatenate(bits), codes[0].chosen[i], float(width + _CEILING_BITS), upper_error
+                )
             else:
                 limit = _normal_limit(bits, upper_error)
             if limit < width:
@@ -161,7 +163,7 @@ def _betting_limit(bits: np.ndarray, deviation: float, ceiling: float, error: fl
     read.
     """
     deviation = deviation if np.isfinite(deviation) and deviation > 0 else 1.0
-    stake = min(np.sqrt(2 * np.log(1 / error) / len(bits)) / deviation, 0.5 / ceiling)
+    stake = min(np.sqrt(2 * np.log(1 / error) / len(bits)) / deviation, 0.95 / ceiling)
     low, high = 0.0, ceiling + 2 * np.log(1 / error) / (stake * len(bits))
     for _ in range(60):
         middle = (low + high) / 2

@@ -12,8 +12,10 @@ sample size. Given u and s, the largest m that satisfies (1) is the minimum of a
 
 Weights: ln u_j = −(s/n)·max(2e^(μ−1), j·(μ + ψ(j))) for j ≥ 2. The first term counts coincidences and is the tangent
 that (1) needs at small p; the second is Grassberger's and Zhang's unbiased estimate of p ln p for patterns that are
-seen often. μ slides from a birthday bound (large) to a plug-in (small). Several (μ, s) are averaged with fixed shares:
-an average of e-values is an e-value, so choosing costs the logarithm of a share and nothing is tuned on the sample.
+seen often. μ slides from a birthday bound (large) to a plug-in (negative: only what is seen more than e^(−μ) times is
+punished, so that u is flat where those counts lie and their chance costs little). Several (μ, s) are averaged with
+fixed shares: an average of e-values is an e-value, so choosing costs the logarithm of a share and nothing is tuned on
+the sample.
 
 Without any coincidence the bound reaches 2·log₂ n − log₂(2·ln(1/ε)) before that cost, which a uniform distribution
 attains: no bound without assumptions can do better.
@@ -27,9 +29,10 @@ from scipy.special import digamma, gammaln, logsumexp, xlog1py, xlogy
 
 Array = np.ndarray
 _LN2 = float(np.log(2.0))
-_STEP = 0.5  # between neighbouring μ
+_STEP = 0.6  # between neighbouring μ
 _SPEEDS = (1.0, 2.2)  # multiples of the s that suits as many coincidences as μ expects
-_POINTS = 240  # values of p at which (1) is evaluated
+_POINTS = 200  # values of p at which (1) is evaluated
+_TOLERANCE = 2e-3  # nats that every bound gives away for the finite number of p
 _EXACT, _SPACING = 100, 0.06  # so many counts at either end are summed one by one; steps of √n·arcsin √(N/n) between
 
 
@@ -65,8 +68,8 @@ def _penalty(j: Array, mu: float, s: float) -> Array:
 def _designs(n: int, error: float) -> tuple[Array, Array, Array, Array]:
     """(μ, s, s·m, ln share) of every e-value that is averaged for samples of this size."""
     mu, s = [], []
-    for level in np.arange(_STEP, np.log(n) + 1 + _STEP, _STEP):
-        fitting = np.sqrt(np.log(1 / error) * (n * np.exp(-level) + 2 * np.log(1 / error)))
+    for level in np.arange(-np.log(n), np.log(n) + 1 + _STEP, _STEP):
+        fitting = np.sqrt(np.log(1 / error) * (n * np.exp(-max(level, 0.0)) + 2 * np.log(1 / error)))
         mu += [level] * len(_SPEEDS)
         s += [speed * fitting for speed in _SPEEDS]
     mu, s = np.array(mu), np.array(s)
@@ -87,8 +90,14 @@ def _intercepts(n: int, mu: Array, s: Array) -> Array:
     value = np.empty((len(mu), _POINTS))
     for k in range(len(mu)):
         punished = np.where(counts < 2, 0.0, np.maximum(2 * np.exp(mu[k] - 1), many * mu[k] + grassberger))
-        value[k] = -s[k] * log_p - logsumexp(log_mass - s[k] / n * punished, axis=1) / p
-    return _minimum(value)
+        punished *= s[k] / n
+        # 1 − E u keeps its digits where it is small, and the logarithm of E u where that is
+        missing = np.sum(np.exp(log_mass) * -np.expm1(-punished), axis=1)
+        log_expected = np.where(
+            missing < 0.5, np.log1p(-np.minimum(missing, 0.5)), logsumexp(log_mass - punished, axis=1)
+        )
+        value[k] = -s[k] * log_p - log_expected / p
+    return _minimum(value) - _TOLERANCE * s
 
 
 def _binomial(n: int, p: Array, shift: Array) -> tuple[Array, Array]:
