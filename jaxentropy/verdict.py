@@ -148,7 +148,7 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
     error_a, error_b = both(profile.pattern_entropy_se.sel(estimator=estimator, drop=True))
     unreliable_a, unreliable_b = both(_unreliable(profile))
     unreliable = (unreliable_a | unreliable_b).any("seed")
-    likely = _judge(entropy_a - entropy_b, np.sqrt(error_a**2 + error_b**2), "likely ")
+    likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, "likely ")
     pattern = likely.where(~unreliable, "undecided")
     if _bracketed(profile):
         (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
@@ -279,8 +279,7 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
         "the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
     told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
-    decided = xr.concat([table.pattern.sel(network=name) != "undecided" for name in networks], "network")
-    shown = decided.any(["network", "class"]).values
+    shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
     if len(layers) <= MANY_LAYERS and shown.any():
         shown = np.ones_like(shown)
     rows = [
