@@ -116,7 +116,8 @@ def _explanation(profile: xr.Dataset) -> str:
         confidence = 100 * profile.attrs.get("bounds_confidence", 0.95)
         told += (
             " *bracket*: the limits between which the true pattern entropy of a class lies with a probability of at "
-            f"least {confidence:g} %, whatever its patterns' distribution (means of the lower and of the upper limits)."
+            f"least {confidence:g} %, whatever its patterns' distribution, for inputs drawn independently of the "
+            "network (means of the lower and of the upper limits; not given for shuffled labels)."
         )
     if "reliability" in profile:
         told += (
