@@ -9,14 +9,16 @@ early, and well conditioned.
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-Params = dict[str, jax.Array]
+Array = jax.Array | np.ndarray
+Params = Mapping[str, Array]
 _LN2 = math.log(2.0)
 _RATES = {"shared": 0.015, "own": 0.007}  # Adam's first learning rates, of all classes' weights and of each class's D
 
@@ -51,17 +53,17 @@ def rounded(n: int) -> int:
 class _Fixed(NamedTuple):
     """What training does not change: masks, and each class's whitening."""
 
-    before: jax.Array  # [d, d], 1 where the row's neuron comes before the column's
-    to_hidden: jax.Array  # [d, h]
-    from_hidden: jax.Array  # [h, d]
-    mean: jax.Array  # [class, d]
-    whiten: jax.Array | None  # [class, d, d]
+    before: Array  # [d, d], 1 where the row's neuron comes before the column's
+    to_hidden: Array  # [d, h]
+    from_hidden: Array  # [h, d]
+    mean: Array  # [class, d]
+    whiten: Array | None  # [class, d, d]
 
 
 class Model(NamedTuple):
     """A fitted model; ``code_length`` reads it."""
 
-    params: Params
+    params: Any
     fixed: _Fixed
 
 
@@ -124,7 +126,7 @@ def _log_odds(params: Params, fixed: _Fixed, x):
 
 
 @partial(jax.jit, static_argnames="plan")
-def _train(params: Params, fixed: _Fixed, states, counts, order, validation, valid, plan: Sizes) -> Params:
+def _train(params: Params, fixed: _Fixed, states, counts, order, validation, valid, plan: Sizes):
     """Adam along a cosine, in a few rounds; the round whose parameters code the validation part best wins."""
     import optax  # here alone, so that importing the package does not wait for it
 

@@ -228,7 +228,8 @@ def _tree(moments: _Moments, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         log_odds[1, c] = np.log(p[3][up, own] / p[1][up, own])
         alone = np.log((on[0] + 0.5) / (n - on[0] + 0.5))
         log_odds[:, c, 0] = alone
-    return parent.astype(np.int32), *log_odds.astype(np.float32)
+    off, on = log_odds.astype(np.float32)
+    return parent.astype(np.int32), off, on
 
 
 @jax.jit

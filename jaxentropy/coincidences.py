@@ -93,9 +93,8 @@ def _intercepts(n: int, mu: Array, s: Array) -> Array:
         punished *= s[k] / n
         # 1 − E u keeps its digits where it is small, and the logarithm of E u where that is
         missing = np.sum(np.exp(log_mass) * -np.expm1(-punished), axis=1)
-        log_expected = np.where(
-            missing < 0.5, np.log1p(-np.minimum(missing, 0.5)), logsumexp(log_mass - punished, axis=1)
-        )
+        small = np.asarray(logsumexp(log_mass - punished, axis=1))
+        log_expected = np.where(missing < 0.5, np.log1p(-np.minimum(missing, 0.5)), small)
         value[k] = -s[k] * log_p - log_expected / p
     return _minimum(value) - _TOLERANCE * s
 

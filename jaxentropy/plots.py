@@ -1,10 +1,7 @@
 """Profiles and Recordings → matplotlib. Every function draws on the axes given, or makes a figure; none shows it."""
 
-import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,20 +12,29 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from jaxentropy.bracket_plots import (
+    bracket_by_depth,
+    draw_ceiling,
+    draw_mean_bracket,
+    has_bracket,
+    total_correlation_by_depth,
+)
 from jaxentropy.estimators import ESTIMATOR_NAMES
 from jaxentropy.recording import Recording
-
-_MEAN = "#111111"
-_NETWORK = {"trained": "#1f77b4", "untrained": "#e07b00", "shuffled": "#7f7f7f"}
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 150,
-    "svg.hashsalt": "jaxentropy",
-}
+from jaxentropy.style import (
+    MEAN,
+    class_colors,
+    depth_axis,
+    draw_points,
+    house_style,
+    network_color,
+    network_names,
+    network_title,
+    new_axes,
+    occupied,
+    of_network,
+    styled,
+)
 
 
 def entropy_by_depth(
@@ -42,7 +48,9 @@ def entropy_by_depth(
     """Entropy against depth: a thin line a class (mean over seeds), and their mean in bold.
 
     A band shows the smallest and largest mean among the seeds. For ``pattern_entropy`` the ceiling log₂ n is drawn, and
-    points where the sample is too small to tell (``saturated`` in any seed) are hollow.
+    points where the sample is too small to tell (``saturated`` in any seed) are hollow. Certified brackets, if
+    the profile has them, are a violet band (mean over classes and seeds), cut off above the estimates:
+    ``bracket_by_depth`` shows the whole.
 
     Args:
         profile: what ``jaxentropy.profile`` returned.
@@ -51,36 +59,27 @@ def entropy_by_depth(
         network: which one, if the profile has several (by default the first).
         estimator: for ``pattern_entropy``.
     """
-    ax = ax or _new_axes()
-    one = _of_network(profile, network)
-    values, hollow = one[quantity], None
+    ax = ax or new_axes()
+    one = of_network(profile, network)
+    values, hollow, top = one[quantity], None, 1.02
     if quantity == "pattern_entropy":
         values = values.sel(estimator=estimator)
         hollow = one.saturated.any("seed")
-        ceilings = np.log2(profile.n.values[profile.n.values > 0])
-        low, high = float(ceilings.min()), float(ceilings.max())
-        ax.axhline(high, color="#b00020", lw=1, ls="--", zorder=1)
-        if high - low > 0.01:
-            ax.axhspan(low, high, color="#b00020", alpha=0.12, lw=0)
-        ax.annotate(
-            f"ceiling log₂ n = {high:.2f}" if high - low <= 0.01 else f"ceilings log₂ n = {low:.2f} … {high:.2f}",
-            (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6), textcoords="offset points",
-            color="#b00020", fontsize=8,
-        )  # fmt: skip
+        top = draw_ceiling(ax, profile)
     x = np.arange(1, values.sizes["layer"] + 1)
     lines = values.mean("seed", skipna=False)
-    for label, color in _class_colors(profile):
+    for label, color in class_colors(profile):
         line = lines.sel({"class": label}).values
         ax.plot(x, line, color=color, lw=0.8, alpha=0.8, zorder=2)
-        _points(ax, x, line, None if hollow is None else hollow.sel({"class": label}).values, color, 3)
+        draw_points(ax, x, line, None if hollow is None else hollow.sel({"class": label}).values, color, 3)
     # a mean over some of the classes only would move when a class drops out; an empty class never counts
-    by_seed = values.isel({"class": np.flatnonzero(profile.n.values)}).mean("class", skipna=False)
+    by_seed = occupied(profile, values).mean("class", skipna=False)
     mean = by_seed.mean("seed", skipna=False).values
     if values.sizes["seed"] > 1:
         low, high = by_seed.min("seed", skipna=False), by_seed.max("seed", skipna=False)
-        ax.fill_between(x, low, high, color=_MEAN, alpha=0.15, lw=0)
-    ax.plot(x, mean, color=_MEAN, lw=2.2, zorder=4)
-    _points(ax, x, mean, None if hollow is None else hollow.any("class").values, _MEAN, 5)
+        ax.fill_between(x, low, high, color=MEAN, alpha=0.15, lw=0)
+    ax.plot(x, mean, color=MEAN, lw=2.2, zorder=4)
+    draw_points(ax, x, mean, None if hollow is None else hollow.any("class").values, MEAN, 5)
     if lines.isnull().all():
         ax.text(
             0.5,
@@ -90,16 +89,23 @@ def entropy_by_depth(
             ha="center",
             va="center",
         )
-    ax.set_ylim(0, 1.02 if quantity == "neuron_entropy" else 1.1 * max(ax.get_ylim()[1], 1e-3))
-    what = "entropy per neuron" if quantity == "neuron_entropy" else f"pattern entropy, {ESTIMATOR_NAMES[estimator]}"
+    if quantity == "pattern_entropy":
+        # the same in the panels of all networks
+        drawn = profile[quantity].sel(estimator=estimator)
+        drawn = drawn.mean("seed", skipna=False) if "seed" in drawn.dims else drawn
+        top = 1.1 * max(top, float(drawn.max().fillna(0)), 1e-3)
+        if has_bracket(one):
+            draw_mean_bracket(ax, profile, one, quantity)
+    ax.set_ylim(0, top)
+    what = "entropy per neuron" if quantity == "neuron_entropy" else f"pattern entropy,\n{ESTIMATOR_NAMES[estimator]}"
     ax.set_ylabel(f"{what} (bits)")
-    return _depth_axis(ax, profile)
+    return depth_axis(ax, profile)
 
 
 def information_by_depth(profile: xr.Dataset, ax: Axes | None = None, *, network: str | None = None) -> Axes:
     """Pooled against class-conditional neuron entropy; the shaded gap is what a neuron's state tells of the class."""
-    ax = ax or _new_axes()
-    one = _of_network(profile, network).mean("seed")
+    ax = ax or new_axes()
+    one = of_network(profile, network).mean("seed")
     share = profile.n / profile.n.sum()
     x = np.arange(1, profile.sizes["layer"] + 1)
     pooled = one.neuron_entropy_pooled.values
@@ -113,17 +119,17 @@ def information_by_depth(profile: xr.Dataset, ax: Axes | None = None, *, network
     )  # fmt: skip
     ax.set_ylim(0, 1.02)
     ax.set_ylabel("entropy per neuron (bits)")
-    return _depth_axis(ax, profile)
+    return depth_axis(ax, profile)
 
 
 def firing_rates(recordings: Mapping[str, Recording], ax: Axes | None = None, *, layer: str) -> Axes:
     """Histogram of a layer's firing rates (share of a class's inputs for which a neuron is on), over classes."""
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     for name, recording in recordings.items():
         states = recording.states(layer)
         rates = np.concatenate([states[recording.labels == c].mean(0) for c in np.unique(recording.labels)])
         heights, edges = np.histogram(rates, bins=20, range=(0, 1))
-        ax.stairs(heights / len(rates), edges, color=_color(name), lw=1.5, label=name)
+        ax.stairs(heights / len(rates), edges, color=network_color(name), lw=1.5, label=name)
     ax.set_xlim(0, 1)
     ax.set_xlabel("firing rate within a class")
     ax.set_ylabel("share of neurons")
@@ -132,7 +138,7 @@ def firing_rates(recordings: Mapping[str, Recording], ax: Axes | None = None, *,
 
 def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
     """How often a class's commonest pattern is seen, its second commonest …, by layer: mean over classes, log–log."""
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     colors = plt.get_cmap("viridis")(np.linspace(0.05, 0.9, len(recording.layers)))
     classes = np.unique(recording.labels)
     for layer, words, color in zip(recording.layers, recording.words, colors, strict=True):
@@ -155,7 +161,7 @@ def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label:
 
     Neurons are sorted by firing rate; at most ``most`` inputs are drawn.
     """
-    ax = ax or _new_axes()
+    ax = ax or new_axes()
     states = recording.take(recording.labels == label).states(layer)
     order = np.argsort(-states.mean(0), kind="stable")
     ax.imshow(
@@ -175,41 +181,20 @@ def figures(profile: xr.Dataset, recordings: Mapping[str, Recording]) -> dict[st
         profile: what ``jaxentropy.profile`` returned.
         recordings: one of each network, for the pictures of single patterns.
     """
+    correlated = "total_correlation_lower" in profile
     return {
         "entropy-by-depth": entropy_figure(profile),
         "information-by-depth": information_figure(profile),
+        **({"total-correlation": total_correlation_figure(profile)} if correlated else {}),
         "patterns": patterns_figure(recordings),
         "firing-rates": firing_figure(recordings),
         "rank-frequency": rank_figure(recordings),
     }
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    """The house's style, whatever the user's own settings are.
-
-    ``plt.rc_context`` would also take back what a notebook sets when its first figure starts the inline backend.
-    """
-    before = {key: plt.rcParams[key] for key in _STYLE}
-    plt.rcParams.update(_STYLE)
-    try:
-        yield
-    finally:
-        plt.rcParams.update(before)
-
-
-def _styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
-    @functools.wraps(function)
-    def draw(*args, **kwargs):
-        with _style():
-            return function(*args, **kwargs)
-
-    return draw
-
-
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes."""
-    with _style():
+    with house_style():
         if figure.get_layout_engine() is not None:  # laid out once, however often it is saved
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
@@ -221,46 +206,66 @@ def close(figure: Figure) -> None:
     plt.close(figure)
 
 
-@_styled
+@styled
 def entropy_figure(profile: xr.Dataset) -> Figure:
-    """Entropy against depth: the two readings and the networks side by side."""
-    names = _networks(profile)
+    """Entropy against depth: the two readings and the networks side by side; brackets in a row of their own."""
+    names = network_names(profile)
     rows = [("neuron_entropy", "plugin"), ("pattern_entropy", "plugin")]
     rows += [("pattern_entropy", str(e)) for e in profile.estimator.values if e == "chao_wang_jost"]
+    bracketed = "pattern_lower" in profile
+    height = len(rows) + bracketed
     figure, axes = plt.subplots(
-        len(rows), len(names), figsize=(3.1 * len(names) + 1.3, 2.6 * len(rows)), sharey="row", squeeze=False
+        height, len(names), figsize=(3.1 * len(names) + 1.3, 2.6 * height), sharey="row", squeeze=False
     )
     for i, (quantity, estimator) in enumerate(rows):
         for k, name in enumerate(names):
             ax = entropy_by_depth(profile, axes[i, k], quantity=quantity, network=name, estimator=estimator)
             ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
-            ax.set_title(_titled(name) if i == 0 else "")
-    handles = [Line2D([], [], color=c, lw=1.2, marker="o", ms=3, label=f"class {n}") for n, c in _class_colors(profile)]
+            ax.set_title(network_title(name) if i == 0 else "")
+    if bracketed:
+        for ax, name in zip(axes[-1], names, strict=True):
+            bracket_by_depth(profile, ax, network=name)
+            ax.set_ylabel(ax.get_ylabel() if name == names[0] else "")
+    handles = [Line2D([], [], color=c, lw=1.2, marker="o", ms=3, label=f"class {n}") for n, c in class_colors(profile)]
     if len(handles) > 12:
         handles = [Line2D([], [], color="#888888", lw=0.8, label="a class")]
-    handles.append(Line2D([], [], color=_MEAN, lw=2.2, label="mean of classes"))
-    handles.append(Line2D([], [], color=_MEAN, lw=0, marker="o", mfc="white", label="saturated:\nsample too small"))
+    handles.append(Line2D([], [], color=MEAN, lw=2.2, label="mean of classes"))
+    handles.append(Line2D([], [], color=MEAN, lw=0, marker="o", mfc="white", label="saturated:\nsample too small"))
+    if bracketed:
+        handles += axes[-1, 0].get_legend_handles_labels()[0]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8)
     seeds = profile.sizes.get("seed", 1)
     figure.suptitle("Entropy of activation patterns against depth" + (f", mean of {seeds} seeds" if seeds > 1 else ""))
     return figure
 
 
-@_styled
+@styled
 def information_figure(profile: xr.Dataset) -> Figure:
     """Pooled against class-conditional neuron entropy, the networks side by side."""
-    names = _networks(profile)
+    names = network_names(profile)
     figure, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names) + 1.7, 3), sharey=True, squeeze=False)
     for k, name in enumerate(names):
         ax = information_by_depth(profile, axes[0, k], network=name)
-        ax.set_title(_titled(name))
+        ax.set_title(network_title(name))
         ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
     figure.suptitle("What a neuron's state tells of the class")
     return figure
 
 
-@_styled
+@styled
+def total_correlation_figure(profile: xr.Dataset) -> Figure:
+    """Brackets of the total correlation by layer, the networks side by side."""
+    figure, ax = plt.subplots(figsize=(max(0.9 * profile.sizes["layer"], 4) + 1.5, 3.2))
+    total_correlation_by_depth(profile, ax)
+    handles = ax.get_legend_handles_labels()[0]
+    handles.append(Line2D([], [], color="#888888", lw=1, label="lowest to highest\nof the classes"))
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8)
+    figure.suptitle("Total correlation of a layer's neurons within a class")
+    return figure
+
+
+@styled
 def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
     """Activation patterns of the most frequent class, layer by layer, for each network."""
     first = next(iter(recordings.values()))
@@ -281,7 +286,7 @@ def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def firing_figure(recordings: Mapping[str, Recording]) -> Figure:
     """Firing rates within a class, layer by layer, the networks in one histogram."""
     layers = next(iter(recordings.values())).layers
@@ -311,7 +316,7 @@ def firing_figure(recordings: Mapping[str, Recording]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def rank_figure(recordings: Mapping[str, Recording]) -> Figure:
     """Rank and frequency of patterns within a class, the networks side by side."""
     figure, axes = plt.subplots(
@@ -330,50 +335,3 @@ def _ranked_counts(words: np.ndarray) -> np.ndarray:
     """How often each different row occurs, commonest first."""
     rows = np.ascontiguousarray(words).view(np.dtype((np.void, words.dtype.itemsize * words.shape[1]))).ravel()
     return np.sort(np.unique(rows, return_counts=True)[1])[::-1]
-
-
-def _networks(profile: xr.Dataset) -> list[str | None]:
-    return [str(n) for n in profile.network.values] if "network" in profile.dims else [None]
-
-
-def _titled(network: str | None) -> str:
-    return f"{network} labels" if network == "shuffled" else network or ""
-
-
-def _of_network(profile: xr.Dataset, network: str | None) -> xr.Dataset:
-    """One network of the profile, always with a seed dimension."""
-    one = profile
-    if "network" in profile.dims:
-        one = profile.sel(network=network) if network else profile.isel(network=0)
-    return one if "seed" in one.dims else one.expand_dims("seed")
-
-
-def _class_colors(profile: xr.Dataset) -> list[tuple[str, Any]]:
-    names = [str(c) for c in profile["class"].values]
-    few = len(names) <= 10
-    palette = plt.get_cmap("tab10" if few else "turbo")(np.arange(10) if few else np.linspace(0, 1, len(names)))
-    return list(zip(names, palette, strict=False))
-
-
-def _points(ax: Axes, x: np.ndarray, y: np.ndarray, hollow: np.ndarray | None, color, order: int) -> None:
-    size = 26 if order == 5 else 9
-    faces = [color] * len(x) if hollow is None else ["white" if h else color for h in hollow]
-    ax.scatter(x, y, s=size, facecolors=faces, edgecolors=[color] * len(x), linewidths=0.9, zorder=order)
-
-
-def _depth_axis(ax: Axes, profile: xr.Dataset) -> Axes:
-    names = [str(n) for n in profile.layer.values]
-    every = -(-len(names) // 12)
-    ax.set_xticks(np.arange(1, len(names) + 1, every), names[::every])
-    ax.set_xlim(0.7, len(names) + 0.45)
-    ax.set_xlabel("layer, by depth")
-    return ax
-
-
-def _color(network: str) -> str:
-    return _NETWORK.get(network, _NETWORK["trained"])
-
-
-def _new_axes() -> Axes:
-    with _style():
-        return plt.subplots(figsize=(4.5, 3.2))[1]

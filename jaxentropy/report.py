@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.errors import InputError
+from jaxentropy.estimators import LABELS
 from jaxentropy.files import atomic_path, write_text
 from jaxentropy.profile_file import load_profile
 from jaxentropy.recording import Recording
@@ -25,6 +26,7 @@ CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
 _FIGURE_TITLES = {
     "entropy-by-depth": "Entropy of activation patterns against depth",
     "information-by-depth": "What a neuron's state tells of the class",
+    "total-correlation": "Total correlation of a layer's neurons within a class",
     "patterns": "Activation patterns of one class, layer by layer",
     "firing-rates": "Firing rates within a class",
     "rank-frequency": "Rank and frequency of patterns",
@@ -40,16 +42,18 @@ def write(folder: str | os.PathLike) -> str:
         InputError: not a results folder, or one with a missing or damaged file.
     """
     folder = Path(folder)
-    config = read_config(folder)
-    parts = [folder / name for name in config.get("parts", [])]
-    if parts:
-        texts = [write(part) for part in parts]
-        joined = "\n".join(
-            text + _figure_section(f"{part.name}/{FIGURES}") for part, text in zip(parts, texts, strict=True)
-        )
-        write_text(folder / SUMMARY, joined)
-        return "\n".join(texts)
+    parts = list(read_config(folder).get("parts", []))
+    if not parts:
+        return _write_one(folder)[0]
+    written = {name: _write_one(folder / name) for name in parts}
+    joined = (text + _figure_section(f"{name}/{FIGURES}", drawn) for name, (text, drawn) in written.items())
+    write_text(folder / SUMMARY, "\n".join(joined))
+    return "\n".join(text for text, _ in written.values())
 
+
+def _write_one(folder: Path) -> tuple[str, list[str]]:
+    """What ``write`` does for the folder of one network; returns the text and the names of the figures drawn."""
+    read_config(folder)
     from jaxentropy import plots  # matplotlib: only where something is drawn
 
     profile = load_profile(folder / PROFILE)
@@ -59,18 +63,19 @@ def write(folder: str | os.PathLike) -> str:
         recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
-    for name, figure in plots.figures(profile, recordings).items():
+    drawn = plots.figures(profile, recordings)
+    for name, figure in drawn.items():
         for suffix in ("png", "svg"):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
                 plots.save(figure, temporary)
         plots.close(figure)
     text = summary(profile)
-    write_text(folder / SUMMARY, text + _figure_section(FIGURES))
-    return text
+    write_text(folder / SUMMARY, text + _figure_section(FIGURES, list(drawn)))
+    return text, list(drawn)
 
 
-def _figure_section(folder: str) -> str:
-    pictures = "\n".join(f"![{title}]({folder}/{name}.png)\n" for name, title in _FIGURE_TITLES.items())
+def _figure_section(folder: str, names: list[str]) -> str:
+    pictures = "\n".join(f"![{_FIGURE_TITLES[name]}]({folder}/{name}.png)\n" for name in names)
     return f"\n## Figures\n\n{pictures}"
 
 
@@ -95,7 +100,8 @@ def summary(profile: xr.Dataset) -> str:
         "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
         "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
         "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
-        "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ.",
+        "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ."
+        + _explanation(profile),
         "",
         "## Verdict",
         "",
@@ -104,8 +110,29 @@ def summary(profile: xr.Dataset) -> str:
     return "\n".join(lines)
 
 
+def _explanation(profile: xr.Dataset) -> str:
+    """What the columns say that not every profile has."""
+    told = ""
+    if "pattern_lower" in profile:
+        confidence = 100 * profile.attrs.get("bounds_confidence", 0.95)
+        told += (
+            " *bracket*: the limits between which the true pattern entropy of a class lies with a probability of at "
+            f"least {confidence:g} %, whatever its patterns' distribution, for inputs drawn independently of the "
+            "network (means of the lower and of the upper limits; not given for shuffled labels)."
+        )
+    if "reliability" in profile:
+        told += (
+            " *reliability*: how far the estimates of the pattern entropy can be trusted, in classes (the worst of "
+            f"its seeds), from best to worst: {', '.join(LABELS)}."
+        )
+    return told
+
+
 def layer_table(profile: xr.Dataset) -> str:
-    """One row a network and layer: the quantities of the profile, averaged over classes and seeds."""
+    """One row a network and layer: the quantities of the profile, averaged over classes and seeds.
+
+    The columns *bracket* and *reliability* are there if the profile has what they show.
+    """
     mean = profile.mean([d for d in ("seed", "class") if d in profile.dims], skipna=False)
     occupied = profile.isel({"class": np.flatnonzero(profile.n.values)})
     by_class = occupied.mean([d for d in ("seed", "class") if d in occupied.dims], skipna=False)
@@ -114,7 +141,8 @@ def layer_table(profile: xr.Dataset) -> str:
     shown = [e for e in ("plugin", "chao_wang_jost") if e in estimators]
     head = ["network", "layer", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
     head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
-    head += ["unique", "coverage", "saturated"]
+    bracketed, graded = "pattern_lower" in profile, "reliability" in profile
+    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "saturated"] + ["reliability"] * graded
     rows = []
     for network in profile.network.values if "network" in profile.dims else [None]:
         for layer in profile.layer.values:
@@ -128,9 +156,11 @@ def layer_table(profile: xr.Dataset) -> str:
                     str(layer),
                     *(_number(v, 3) for v in (conditional, pooled.neuron_entropy_pooled, pooled.neuron_information)),
                     *(_number(one.pattern_entropy.sel(estimator=e), 2, doubt=bool(doubt)) for e in shown),
+                    *([_bracket(one)] if bracketed else []),
                     _number(one.unique_fraction, 3),
                     _number(one.coverage, 3),
                     f"{doubt} of {profile.sizes['class']}",
+                    *([_reliability(occupied.reliability.sel(at))] if graded else []),
                 ]
             )
     return markdown_table(head, rows)
@@ -152,6 +182,20 @@ def _number(value: xr.DataArray, digits: int, *, doubt: bool = False) -> str:
     if np.isnan(value):
         return "—"
     return f"({float(value):.{digits}f})" if doubt else f"{float(value):.{digits}f}"
+
+
+def _bracket(mean: xr.Dataset) -> str:
+    if mean.pattern_lower.isnull():
+        return "—"
+    return f"{float(mean.pattern_lower):.1f} – {float(mean.pattern_upper):.1f}"
+
+
+def _reliability(labels: xr.DataArray) -> str:
+    """How many classes have which label, each by the worst of its seeds: ``3 usable, 7 weak``."""
+    ranks = xr.apply_ufunc(LABELS.index, labels, vectorize=True)
+    worst = (ranks.max("seed") if "seed" in ranks.dims else ranks).values
+    counts = np.bincount(worst, minlength=len(LABELS))
+    return ", ".join(f"{count} {label}" for count, label in zip(counts, LABELS, strict=True) if count) or "—"
 
 
 def _spread(values: xr.DataArray) -> str:

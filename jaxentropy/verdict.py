@@ -2,18 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import xarray as xr
 from scipy.special import stdtrit
 
 from jaxentropy.errors import InputError
-from jaxentropy.estimators import ESTIMATOR_NAMES
-from jaxentropy.profile import steps
+from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
 
 CONFIDENCE = 0.95
 MIN_INPUTS = 10
 """In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided."""
+TRUSTED = LABELS[: LABELS.index("usable") + 1]
+"""The labels of reliability with which point estimates of the pattern entropy are judged."""
+MANY_LAYERS = 8
+"""With more layers than this, pairs of layers in which no class is decided are counted but not listed."""
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
@@ -22,13 +26,15 @@ class Verdict:
     """What a profile says of the claim that entropy falls monotonically with depth.
 
     Attributes:
-        table: a Dataset of words by ``network``, ``class`` and ``step`` (a layer to the next): ``neuron`` and
-            ``pattern`` are *falls*, *rises* or *undecided*; ``pattern_saturated`` says where a pattern entropy cannot
-            be judged; ``neuron_mean (network, step)`` judges the mean over classes; ``neuron_monotone (network,
+        table: a Dataset of words. ``neuron (network, class, step)`` is *falls*, *rises* or *undecided* from a layer to
+            the next; ``neuron_mean (network, step)`` judges the mean over classes; ``neuron_monotone (network,
             class)`` is *holds* where every step falls, *contradicted* where one rises, else *undecided*; and
             ``excess (class, step)`` says whether the trained network falls *more* or *less* than its untrained twin
-            (or *undecided*), if both are there.
-        text: the same in a few sentences (Markdown).
+            (or *undecided*), if both are there. ``pattern (network, class, pair)`` compares any two layers, the deeper
+            to the shallower (``fc1→fc3``; the steps are among them): *falls for certain*, *rises for certain*,
+            *likely falls*, *likely rises* or *undecided*. The flag ``pattern_unreliable``, of the same dimensions,
+            says where point estimates are not trusted, so that only the brackets could decide.
+        text: the same in a few sentences, with a table of the pairs of layers (Markdown).
     """
 
     table: xr.Dataset
@@ -41,7 +47,7 @@ class Verdict:
             if name != "shuffled":
                 one = self.table.sel(network=name)
                 columns[f"neuron, {name}"] = one.neuron
-                columns[f"pattern, {name}"] = one.pattern.where(~one.pattern_saturated, "saturated")
+                columns[f"pattern, {name}"] = _told(one).sel(pair=one.step.values).rename(pair="step")
         if "excess" in self.table:
             columns["neuron, trained − untrained"] = self.table.excess
         rows = [
@@ -55,19 +61,30 @@ class Verdict:
 
 
 def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
-    """Judge each class and each step from a layer to the next.
+    """Judge each class and each step from a layer to the next; of the pattern entropy, each pair of layers.
 
     *Neuron entropy* falls (rises) where its 95 % interval, the paired bootstrap's standard error over the same inputs
-    taken as normal, lies above (below) zero; with several seeds, in every one of them. *Pattern entropy* is judged by
-    ``estimator`` with its jackknife error, and only where neither layer is saturated; the two errors are added in
-    squares, as if independent, though the same inputs stand behind both. The *excess* over the untrained twin is judged
-    by its mean over seeds: Student's interval of the seeds' spread, widened (in squares) by the paired bootstrap's,
-    since all seeds see the same inputs. Neuron entropies of classes of fewer than 10 inputs are *undecided*. A class is
-    *monotone* where every step falls.
+    taken as normal, lies above (below) zero; with several seeds, in every one of them. The *excess* over the untrained
+    twin is judged by its mean over seeds: Student's interval of the seeds' spread, widened (in squares) by the paired
+    bootstrap's, since all seeds see the same inputs. Neuron entropies of classes of fewer than 10 inputs are
+    *undecided*. A class is *monotone* where every step falls.
+
+    *Pattern entropy* falls (rises) *for certain* from one layer to a deeper one where the deeper layer's bracket
+    (``pattern_lower`` to ``pattern_upper``, if the profile has them) lies wholly below (above) the shallower one's, in
+    every seed. Either answer is wrong with a probability of at most 5 % (one minus the brackets' confidence) for one
+    pair and class: it rests on the upper limit of one layer and the lower limit of the other alone, and each of the two
+    fails with at most its share of the 5 %. More seeds do not raise this, since all must agree; it is not corrected for
+    the number of pairs and classes. It holds for inputs drawn at random and independently of the network, which its own
+    training images are not.
+
+    Where brackets do not decide, it *likely* falls or rises by ``estimator``: the normal 95 % interval of the
+    difference, of the two jackknife errors added in squares as if independent (though the same inputs stand behind
+    both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. In a profile without
+    ``reliability``, neither layer may be ``saturated``. The estimator's bias is not part of that interval.
 
     Args:
         profile: what ``jaxentropy.profile`` returned, with ``bootstrap`` above 0 and at least two layers.
-        estimator: which of the profile's pattern entropies to judge.
+        estimator: which of the profile's pattern entropies to judge where brackets do not decide.
 
     Raises:
         InputError: a profile without falls, or without this estimator.
@@ -88,18 +105,6 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
         if name in full:
             full[name] = full[name].where(full.n >= MIN_INPUTS)
     neuron = _judge(full.neuron_fall, full.neuron_fall_se)
-
-    entropy = full.pattern_entropy.sel(estimator=estimator, drop=True)
-    error = full.pattern_entropy_se.sel(estimator=estimator, drop=True)
-    names = steps([str(name) for name in full.layer.values])
-    fall = -entropy.diff("layer").rename(layer="step").assign_coords(step=names)
-    variance = error**2
-    squared = variance.isel(layer=slice(1, None)).values + variance.isel(layer=slice(None, -1)).values
-    saturated = full.saturated.transpose(*error.dims)
-    unclear = saturated.isel(layer=slice(1, None)).values | saturated.isel(layer=slice(None, -1)).values
-    pattern_saturated = fall.copy(data=unclear).any("seed")
-    pattern = _judge(fall, fall.copy(data=np.sqrt(squared))).where(~pattern_saturated, "undecided")
-
     enough = full.neuron_fall_se.notnull()
     mean_fall = full.neuron_fall.where(enough).mean("class")
     mean_error = np.sqrt((full.neuron_fall_se**2).sum("class")) / enough.sum("class")
@@ -109,20 +114,55 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
             "neuron": neuron,
             "neuron_mean": _judge(mean_fall, mean_error),
             "neuron_monotone": monotone,
-            "pattern": pattern,
-            "pattern_saturated": pattern_saturated,
+            **_judge_pairs(full, estimator),
         }
-    ).drop_vars(["width", "estimator"], errors="ignore")
+    ).drop_vars("estimator", errors="ignore")
     if "excess_fall" in full:
         table["excess"] = _judge_excess(full.excess_fall, full.excess_fall_mean_se)
     return Verdict(table, _text(full, table, estimator))
 
 
-def _judge(fall: xr.DataArray, error: xr.DataArray) -> xr.DataArray:
+def _judge(fall: xr.DataArray, error: xr.DataArray, how: str = "") -> xr.DataArray:
     """falls, rises or undecided, the same in every seed."""
     falls = (fall - _Z * error > 0).all("seed")
     rises = (fall + _Z * error < 0).all("seed")
-    return _words(falls, rises, "falls", "rises")
+    return _words(falls, rises, f"{how}falls", f"{how}rises")
+
+
+def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]:
+    """``pattern`` and ``pattern_unreliable`` of the verdict's table, for every pair of layers."""
+    names = [f"{a}→{b}" for a, b in combinations(profile.layer.values, 2)]
+    earlier, later = np.triu_indices(profile.sizes["layer"], 1)  # in the order of the names
+
+    def both(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+        """The shallower and the deeper layer of each pair."""
+        first, second = (
+            values.isel(layer=xr.DataArray(at, dims="pair")).drop_vars(["layer", "width"], errors="ignore")
+            for at in (earlier, later)
+        )
+        return first.assign_coords(pair=names), second.assign_coords(pair=names)
+
+    entropy_a, entropy_b = both(profile.pattern_entropy.sel(estimator=estimator, drop=True))
+    error_a, error_b = both(profile.pattern_entropy_se.sel(estimator=estimator, drop=True))
+    unreliable_a, unreliable_b = both(_unreliable(profile))
+    unreliable = (unreliable_a | unreliable_b).any("seed")
+    likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, "likely ")
+    pattern = likely.where(~unreliable, "undecided")
+    if _bracketed(profile):
+        (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
+        falls, rises = (upper_b < lower_a).all("seed"), (lower_b > upper_a).all("seed")
+        pattern = xr.where(falls, "falls for certain", xr.where(rises, "rises for certain", pattern))
+    table = {"pattern": pattern, "pattern_unreliable": unreliable}
+    return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
+
+
+def _bracketed(profile: xr.Dataset) -> bool:
+    return "pattern_lower" in profile
+
+
+def _unreliable(profile: xr.Dataset) -> xr.DataArray:
+    """Where point estimates of the pattern entropy are not judged; an older profile has the saturation flag only."""
+    return ~profile.reliability.isin(TRUSTED) if "reliability" in profile else profile.saturated
 
 
 def _judge_excess(excess: xr.DataArray, input_error: xr.DataArray) -> xr.DataArray:
@@ -140,7 +180,13 @@ def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.
     return xr.where(above, high, xr.where(below, low, "undecided"))
 
 
-_ORDER = ("falls", "more", "rises", "less", "undecided", "saturated")
+_PATTERN_WORDS = ("falls for certain", "likely falls", "rises for certain", "likely rises", "undecided")
+_ORDER = ("falls", "more", "rises", "less", *_PATTERN_WORDS, "unreliable")
+
+
+def _told(table: xr.Dataset) -> xr.DataArray:
+    """The words on pattern entropy, with undecided cells told apart by whether an estimate could have been judged."""
+    return table.pattern.where(~(table.pattern_unreliable & (table.pattern == "undecided")), "unreliable")
 
 
 def _tally(words: xr.DataArray) -> str:
@@ -151,6 +197,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
     """Four questions and their answers."""
     networks = [str(name) for name in table.network.values if name != "shuffled"]
     main = "trained" if "trained" in networks else networks[0]
+    twin = ["untrained"] if main == "trained" and "untrained" in networks else []
     seeds = profile.sizes["seed"]
     cells, classes, steps = (table.neuron.isel(network=0).size, table.sizes["class"], table.sizes["step"])
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
@@ -173,7 +220,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         )
 
     parts = [f"**Does neuron entropy fall with depth?** In {answer(main)}"]
-    training = [f"In {answer('untrained')}"] if main == "trained" and "untrained" in networks else []
+    training = [f"In {answer(name)}" for name in twin]
     if "excess" in table:
         training.append(
             f"The trained fall is larger than its twin's in {_number(table.excess, 'more')} cells, smaller in "
@@ -191,18 +238,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
         for name in table.network.values
     )
     parts.append(f"**What does a neuron's state tell of the class?** In bits: {told}.")
-
-    one = table.sel(network=main)
-    judged = one.pattern.where(~one.pattern_saturated, "")
-    saturated = profile.saturated.sel(network=main).any("seed")
-    lost = [str(layer) for layer in profile.layer.values if bool(saturated.sel(layer=layer).all())]
-    parts.append(
-        f"**Does pattern entropy fall with depth?** ({ESTIMATOR_NAMES[estimator]}, {main} network.) "
-        f"Of {cells} cells: {_number(judged, 'falls')} falls, {_number(judged, 'rises')} rises, "
-        f"{_number(judged, 'undecided')} undecided, and {int(one.pattern_saturated.sum())} cannot be judged from "
-        f"{extent(profile.n.values)} inputs a class, too few for a layer's patterns: there the estimate tells the "
-        "size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
-    )
+    parts += _pattern_text(profile, table, [main, *twin], estimator)
     few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
     if few:
         parts.append(f"**Note.** Fewer than {MIN_INPUTS} inputs of class {', '.join(few)}: counted as undecided.")
@@ -210,6 +246,50 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
     if empty:
         parts.append(f"**Note.** No input of class {', '.join(empty)}: NaN there, and counted as undecided.")
     return "\n\n".join(parts)
+
+
+def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], estimator: str) -> list[str]:
+    """The answer on pattern entropy for the first of the networks, and the pairs of layers of all of them."""
+    one = table.sel(network=networks[0])
+    bracketed, layers = _bracketed(profile), [str(layer) for layer in profile.layer.values]
+    counts = [f"{_number(one.pattern, word)} {word}" for word in _PATTERN_WORDS if bracketed or "certain" not in word]
+    answer = [
+        f"**Does pattern entropy fall with depth?** The {networks[0]} network, each layer against each deeper one. "
+        f"Of {one.pattern.size} cells (a class and a pair of layers): {', '.join(counts)}."
+    ]
+    if bracketed:
+        seeds = profile.sizes["seed"]
+        confidence = 100 * profile.attrs.get("bounds_confidence", CONFIDENCE)
+        answer.append(
+            f"*For certain*: the {confidence:g} % brackets of the two layers do not overlap"
+            + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
+            + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, "
+            "since it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most "
+            f"its share of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for "
+            "inputs drawn independently of the network, so not strictly for the images it was trained on."
+        )
+    unreliable = _unreliable(profile).sel(network=networks[0]).any("seed")
+    lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
+    answer.append(
+        f"*Likely*: by the {ESTIMATOR_NAMES[estimator]} estimates and their standard errors, where both can be "
+        f"trusted. {_number(_told(one), 'unreliable')} of the undecided cells are *unreliable*: they cannot be judged "
+        f"from {extent(profile.n.values)} inputs a class, too few for a layer's patterns; there the estimate tells "
+        "the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
+    )
+    told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
+    shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
+    if len(layers) <= MANY_LAYERS and shown.any():
+        shown = np.ones_like(shown)
+    rows = [
+        [str(pair), *(_tally(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
+    ]
+    parts = [" ".join(answer)]
+    if rows:
+        parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))
+    rest = int((~shown).sum())
+    if rest:
+        parts.append(f"Pairs of layers in which no class is decided{', left out above' if rows else ''}: {rest}.")
+    return parts
 
 
 def _number(words: xr.DataArray, word: str) -> int:
@@ -225,7 +305,7 @@ def extent(n: np.ndarray) -> str:
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table that reads well as plain text too: columns padded, numbers to the right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    numeric = [all(re.fullmatch(r"[\d.()—]*", row[i]) for row in rows) for i in range(len(head))]
+    numeric = [all(re.fullmatch(r"[\d.()—– ]*", row[i]) for row in rows) for i in range(len(head))]
 
     def line(cells: list[str]) -> str:
         padded = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True)]

@@ -1,6 +1,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxentropy as je
 from jaxentropy import plots
@@ -15,6 +16,21 @@ def recordings():
 @pytest.fixture(scope="module")
 def dataset(recordings):
     return je.profile(recordings, bootstrap=20, bounds=False)
+
+
+@pytest.fixture(scope="module")
+def bracketed(dataset):
+    """Brackets from 1 bit below the plug-in to 11 above it, wider on both sides by a bit with each further class."""
+    plugin = dataset.pattern_entropy.sel(estimator="plugin", drop=True)
+    known = dataset.network != "shuffled"
+    wider = xr.DataArray(np.arange(3.0), dims="class")
+    return dataset.assign(
+        pattern_lower=(plugin - 1 - wider).where(known),
+        pattern_upper=(plugin + 11 + wider).where(known),
+        total_correlation_lower=(20 - plugin - wider).where(known),
+        total_correlation_upper=(32 - plugin + wider).where(known),
+        reliability=xr.full_like(dataset.saturated, "weak", dtype=object),
+    ).assign_attrs(dataset.attrs | {"bounds_confidence": 0.95})
 
 
 def heights(line) -> np.ndarray:
@@ -39,6 +55,64 @@ def test_saturated_points_are_hollow_and_the_ceiling_is_drawn(dataset):
         hollow = [bool(np.all(face == 1)) for face in points.get_facecolor()]
         assert hollow == dataset.saturated.sel(network="trained").isel({"class": c}).values.tolist()
     assert 0 < dataset.saturated.sel(network="trained").sum() < 9
+
+
+def band(ax) -> np.ndarray:
+    """The points of the labelled band of brackets."""
+    (found,) = [c for c in ax.collections if c.get_label() == "95 % bracket,\nmean of classes"]
+    return found.get_paths()[0].vertices
+
+
+def test_brackets_have_lines_and_a_mean_band(bracketed):
+    ax = plots.bracket_by_depth(bracketed, network="untrained")
+    one = bracketed.sel(network="untrained")
+    expected = [*one.pattern_lower.T.values, *one.pattern_upper.T.values]
+    for line, values in zip(ax.lines[:6], expected, strict=True):
+        np.testing.assert_allclose(heights(line), values)
+    for line, values in zip(ax.lines[6:8], (one.pattern_lower, one.pattern_upper), strict=True):
+        np.testing.assert_allclose(heights(line), values.mean("class"))
+    assert {*band(ax)[:, 1]} >= {*one.pattern_lower.mean("class").values, *one.pattern_upper.mean("class").values}
+    assert heights(ax.lines[8]) == pytest.approx([np.log2(80)] * 2)
+    assert ax.get_ylim()[1] > float(bracketed.pattern_upper.max())
+    assert ax.get_ylabel() == "pattern entropy,\ncertified bracket (bits)"
+
+
+def test_the_band_does_not_squash_the_estimates(bracketed, dataset):
+    drawn, plain = (
+        plots.entropy_by_depth(d, quantity="pattern_entropy", network="trained") for d in (bracketed, dataset)
+    )
+    assert drawn.get_ylim() == plain.get_ylim()
+    assert drawn.get_ylim()[1] < 1.2 * np.log2(80)
+    assert band(drawn)[:, 1].max() > drawn.get_ylim()[1]
+
+
+def test_rows_keep_their_height_whatever_the_number_of_networks(dataset):
+    """The panels of a row share their axis: each must ask for the same limits."""
+    for ax in plots.entropy_figure(dataset).axes[3:6]:
+        assert ax.get_ylim()[1] == pytest.approx(1.1 * np.log2(80))
+
+
+def test_shuffled_labels_have_no_brackets(bracketed):
+    ax = plots.bracket_by_depth(bracketed, network="shuffled")
+    assert "no brackets" in [text.get_text() for text in ax.texts]
+    assert not ax.get_legend_handles_labels()[1] or "bracket" not in ax.get_legend_handles_labels()[1][0]
+
+
+def test_total_correlation_bars_reach_from_limit_to_limit(bracketed):
+    ax = plots.total_correlation_by_depth(bracketed)
+    trained = bracketed.sel(network="trained").mean("class")
+    for bar, layer in zip(ax.patches[:3], bracketed.layer.values, strict=True):
+        low, high = bar.get_y(), bar.get_y() + bar.get_height()  # pyright: ignore[reportAttributeAccessIssue]
+        assert low == pytest.approx(float(trained.total_correlation_lower.sel(layer=layer)))
+        assert high == pytest.approx(float(trained.total_correlation_upper.sel(layer=layer)))
+    assert len(ax.patches) == 6
+    assert ax.get_legend_handles_labels()[1] == ["trained\nmean of classes", "untrained\nmean of classes"]
+
+
+@pytest.mark.parametrize("draw", [plots.bracket_by_depth, plots.total_correlation_by_depth])
+def test_a_profile_without_brackets_is_told_how_to_get_them(dataset, draw):
+    with pytest.raises(je.InputError, match="bounds=True"):
+        draw(dataset)
 
 
 def test_information_is_the_shaded_gap(dataset):
@@ -82,11 +156,12 @@ def test_axes_given_are_drawn_on_and_nothing_is_shown(dataset, recordings, monke
     assert plots.patterns(recordings["trained"], axes[4], layer="fc1", label=0) is axes[4]
 
 
-def test_every_axis_of_every_figure_is_labelled(dataset, recordings):
-    figures = plots.figures(dataset, recordings)
+def test_every_axis_of_every_figure_is_labelled(bracketed, recordings):
+    figures = plots.figures(bracketed, recordings)
     assert list(figures) == [
-        "entropy-by-depth", "information-by-depth", "patterns", "firing-rates", "rank-frequency",
+        "entropy-by-depth", "information-by-depth", "total-correlation", "patterns", "firing-rates", "rank-frequency",
     ]  # fmt: skip
+    assert len(figures["entropy-by-depth"].axes) == 12
     for name, figure in figures.items():
         figure.canvas.draw()
         assert figure.get_suptitle(), name

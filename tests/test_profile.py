@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -97,12 +99,13 @@ def test_dimensions_follow_what_was_given(recordings, dataset):
     assert dataset.seed.values.tolist() == [0, 1]
     assert dataset.width.values.tolist() == [6, 300, 5]
     one = recordings["trained"][0]
-    for given, extra, dims in (
+    cases: tuple[tuple[Any, dict[str, Any], set[str]], ...] = (
         (one, {}, set()),
         ([one, one], {}, {"seed"}),
         ({"x": one}, {"shuffles": 0}, {"network"}),
         (one, {"shuffles": 2}, {"network"}),
-    ):
+    )
+    for given, extra, dims in cases:
         found = profile(given, bootstrap=10, bounds=False, estimators=("plugin",), **extra)
         assert set(found.neuron_fall.dims) == {"step", "class"} | dims
     assert found.network.values.tolist() == ["recorded", "shuffled"]

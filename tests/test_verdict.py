@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 import jaxentropy as je
 from jaxentropy.verdict import markdown_table
@@ -30,7 +31,7 @@ def test_falls_rises_and_undecided_where_they_are_known():
     assert words(verdict, "neuron", "recorded") == ["falls", "rises", "undecided"]
     assert verdict.table.neuron_mean.sel(network="recorded").values.tolist() == ["falls", "rises", "undecided"]
     assert words(verdict, "neuron_monotone", "recorded") == "contradicted"
-    assert verdict.table.pattern_saturated.all()
+    assert verdict.table.pattern_unreliable.all()
     assert "8 rise" not in verdict.text
     assert "cannot be judged from 1500 inputs a class" in verdict.text
 
@@ -61,10 +62,139 @@ def test_pattern_entropy_is_judged_where_it_is_known():
     layers["b"][:, :4] = rng.random((3000, 4)) < 0.5
     layers["c"][:, :2] = rng.random((3000, 2)) < 0.5
     verdict = je.verdict(je.profile({"r": je.Recording.from_activations(layers, labels)}, bounds=False))
-    assert words(verdict, "pattern", "r") == ["undecided", "falls"]
-    assert words(verdict, "pattern_saturated", "r") == [True, False]
-    assert "10 saturated" not in verdict.markdown()
-    assert "2 saturated" in verdict.markdown()
+    assert verdict.table.pair.values.tolist() == ["a→b", "a→c", "b→c"]
+    assert words(verdict, "pattern", "r") == ["undecided", "undecided", "likely falls"]
+    assert words(verdict, "pattern_unreliable", "r") == [True, True, False]
+    assert "10 unreliable" not in verdict.markdown()
+    step_a, step_b = verdict.markdown().splitlines()[2:]
+    assert "2 unreliable" in step_a
+    assert "2 likely falls" in step_b
+    assert "certain" not in str(verdict)
+
+
+@pytest.fixture(scope="module")
+def plain() -> xr.Dataset:
+    """Two seeds of a trained network and its twin: three layers whose point estimates decide nothing."""
+    group = [coins([0.5, 0.5, 0.5], n=60, width=24, seed=s) for s in (0, 1)]
+    return je.profile({"trained": group, "untrained": group}, bootstrap=5, bounds=False)
+
+
+def bracketed(profile, brackets, reliability="bounds only") -> xr.Dataset:
+    """The profile with the same ``[(lower, upper), …]`` (bits), one a layer, in every network, seed and class."""
+    like = xr.zeros_like(profile.saturated, float)
+    lower, upper = (xr.DataArray(list(limit), dims="layer") for limit in zip(*brackets, strict=True))
+    empty = (profile.n == 0) | (profile.network == "shuffled")
+    full = profile.assign(
+        pattern_lower=(like + lower).where(~empty),
+        pattern_upper=(like + upper).where(~empty),
+        reliability=(like.dims, np.full(like.shape, reliability)),
+    )
+    full.attrs["bounds_confidence"] = 0.95
+    return full
+
+
+def estimated(profile, values, error=0.1) -> xr.Dataset:
+    """The profile with these estimates of the pattern entropy (bits), one a layer."""
+    like = xr.zeros_like(profile.pattern_entropy)
+    return profile.assign(
+        pattern_entropy=like.fillna(0) + xr.DataArray(values, dims="layer"),
+        pattern_entropy_se=like.fillna(0) + error,
+    )
+
+
+def test_brackets_that_do_not_overlap_are_certain(plain):
+    """8–20, 9–10 and 2–7 bits: the last lies under both others, which overlap."""
+    verdict = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)]))
+    assert verdict.table.pair.values.tolist() == ["fc1→fc2", "fc1→fc3", "fc2→fc3"]
+    assert verdict.table.pattern.dims == ("network", "class", "pair")
+    falls = ["undecided", "falls for certain", "falls for certain"]
+    assert words(verdict, "pattern", "trained") == words(verdict, "pattern", "untrained") == falls
+    assert words(verdict, "pattern", "shuffled") == ["undecided"] * 3
+    rises = je.verdict(bracketed(plain, [(2, 7), (9, 10), (8, 20)]))
+    assert words(rises, "pattern", "trained") == ["rises for certain", "rises for certain", "undecided"]
+    touching = je.verdict(bracketed(plain, [(7, 8), (7, 7), (7, 9)]))
+    assert (touching.table.pattern == "undecided").all()
+
+
+def test_brackets_decide_from_the_right_ends(plain):
+    """Planted bug: lower against lower, or upper against upper, would decide these."""
+    assert (je.verdict(bracketed(plain, [(5, 9), (4, 8), (3, 7)])).table.pattern == "undecided").all()
+    assert (je.verdict(bracketed(plain, [(1, 9), (2, 8), (3, 7)])).table.pattern == "undecided").all()
+    swapped = bracketed(plain, [(5, 9), (4, 8), (3, 7)])
+    swapped = swapped.assign(pattern_lower=swapped.pattern_upper, pattern_upper=swapped.pattern_lower)
+    assert (je.verdict(swapped).table.pattern.sel(network="trained") != "undecided").any()
+
+
+def test_a_certain_answer_wins_over_a_likely_one(plain):
+    """The estimates rise at each step, beyond all error; the brackets say otherwise, or nothing."""
+    rising = estimated(bracketed(plain, [(8, 20), (9, 10), (2, 7)], "usable"), [3.0, 5.0, 7.0])
+    assert words(je.verdict(rising), "pattern", "trained") == ["likely rises", "falls for certain", "falls for certain"]
+    falling = estimated(bracketed(plain, [(8, 20), (9, 10), (2, 20)], "usable"), [7.0, 5.0, 4.9])
+    assert words(je.verdict(falling), "pattern", "trained") == ["likely falls", "likely falls", "undecided"]
+
+
+@pytest.mark.parametrize("label", je.LABELS)
+def test_estimates_are_judged_where_both_layers_are_usable(plain, label):
+    """The label of the middle layer takes the place of ``saturated``, which is set everywhere here."""
+    assert plain.saturated.all()
+    falling = estimated(bracketed(plain, [(0, 30)] * 3, "good"), [7.0, 5.0, 3.0])
+    falling["reliability"] = xr.where(falling.layer == "fc2", label, falling.reliability).transpose(
+        *plain.saturated.dims
+    )
+    trusted = label in ("reliable", "good", "usable")
+    step = "likely falls" if trusted else "undecided"
+    verdict = je.verdict(falling)
+    assert words(verdict, "pattern", "trained") == [step, "likely falls", step]
+    assert words(verdict, "pattern_unreliable", "trained") == [not trusted, False, not trusted]
+    assert ("4 of the undecided cells are *unreliable*" in verdict.text) == (not trusted)
+
+
+def test_one_seed_that_disagrees_leaves_a_pair_undecided(plain):
+    full = bracketed(plain, [(8, 20), (9, 10), (2, 7)])
+    other = (full.layer == "fc3") & (full.seed == 1) & (full["class"] == "0")
+    full["pattern_upper"] = xr.where(other, 9.5, full.pattern_upper).transpose(*plain.saturated.dims)
+    pattern = je.verdict(full).table.pattern.sel(network="trained")
+    assert pattern.sel({"class": "0"}).values.tolist() == ["undecided"] * 3
+    assert pattern.sel({"class": "1"}).values.tolist() == ["undecided", "falls for certain", "falls for certain"]
+
+
+def test_without_a_bracket_nothing_is_certain(plain):
+    """NaN limits, as of an empty class, in one seed; then no limits at all."""
+    full = bracketed(plain, [(8, 20), (9, 10), (2, 7)])
+    missing = (full["class"] == "0") & (full.seed == 0)
+    for name in ("pattern_lower", "pattern_upper"):
+        full[name] = full[name].where(~missing)
+    pattern = je.verdict(full).table.pattern.sel(network="trained")
+    assert (pattern.sel({"class": "0"}) == "undecided").all()
+    assert (pattern.sel({"class": "1"}) == "falls for certain").sum() == 2
+    old = full.drop_vars(["pattern_lower", "pattern_upper", "reliability"])
+    assert (je.verdict(old).table.pattern == "undecided").all()
+    assert "certain" not in str(je.verdict(old))
+    assert "in which no class is decided: 3." in je.verdict(old).text
+
+
+def test_every_pair_of_layers_is_named_with_its_classes(plain):
+    text = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)])).text
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert rows[0] == ["pair of layers (classes that …)", "pattern, trained", "pattern, untrained"]
+    assert rows[2:] == [
+        ["fc1→fc2", "2 unreliable", "2 unreliable"],
+        ["fc1→fc3", "2 falls for certain", "2 falls for certain"],
+        ["fc2→fc3", "2 falls for certain", "2 falls for certain"],
+    ]
+    assert "Of 6 cells (a class and a pair of layers): 4 falls for certain, 0 likely falls" in text
+    assert "at most 5 % for one pair and class" in text
+    assert "in any of the 2 seeds" in text
+
+
+def test_of_many_layers_only_the_pairs_with_an_answer_are_listed():
+    """Nine layers have 36 pairs: the last layer lies under the first three, for certain."""
+    many = je.profile({"recorded": coins([0.5] * 9, n=40, width=12)}, bootstrap=5, bounds=False)
+    verdict = je.verdict(bracketed(many, [(9, 20)] * 3 + [(5, 20)] * 5 + [(2, 8)]))
+    listed = [line.split()[1] for line in verdict.text.splitlines() if line.startswith("| fc")]
+    assert listed == ["fc1→fc9", "fc2→fc9", "fc3→fc9"]
+    assert "left out above: 33." in verdict.text
+    assert len(verdict.markdown().splitlines()) == 2 + 8
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -134,7 +264,7 @@ def test_a_common_pattern_does_not_hide_that_the_rest_is_unseen():
         layers[name] = np.zeros((1600, 90), bool)
         layers[name][:, :bits] = (rng.random((1600, bits)) < 0.5) & (rng.random((1600, 1)) >= share)
     verdict = je.verdict(je.profile(je.Recording.from_activations(layers, np.arange(1600) % 4), bounds=False))
-    assert verdict.table.pattern_saturated.all()
+    assert verdict.table.pattern_unreliable.all()
 
 
 def test_one_network_of_many_keeps_its_name():

@@ -1,0 +1,57 @@
+"""The table and the text of a summary."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxentropy as je
+from jaxentropy.report import layer_table, summary
+from tests.conftest import random_recording
+
+
+@pytest.fixture(scope="module")
+def profile() -> xr.Dataset:
+    """Two seeds, three layers, and four classes, the last of which is empty."""
+    labels = np.arange(90) % 3
+    group = [random_recording(s, labels=labels, classes=4) for s in (0, 1)]
+    group = [
+        je.Recording(r.layers, r.widths, r.words, r.labels, ("a", "b", "c", "none"), {"seed": s})
+        for s, r in enumerate(group)
+    ]
+    return je.profile({"trained": group}, bootstrap=5, bounds=False)
+
+
+def cells(table: str) -> list[dict[str, str]]:
+    """A Markdown table's rows, by column."""
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def test_brackets_and_reliability_have_columns(profile):
+    """Lower limits of 1 and 3 bits in the two seeds, upper ones of 20 and 30; one seed grades a class worse."""
+    full = xr.zeros_like(profile.saturated, float)
+    known = (profile.n > 0) & (profile.network != "shuffled")
+    seed, label = xr.DataArray([0, 1], dims="seed"), xr.full_like(profile.saturated, "weak", dtype=object)
+    label[{"class": 0}] = "usable"
+    label[{"class": 1, "seed": 1}] = "indicative"
+    label[{"class": 3}] = "bounds only"
+    made = profile.assign(
+        pattern_lower=(full + 1 + 2 * seed).where(known),
+        pattern_upper=(full + 20 + 10 * seed).where(known),
+        reliability=label,
+    )
+    rows = cells(layer_table(made))
+    assert [row["pattern: bracket"] for row in rows] == ["2.0 – 25.0"] * 3 + ["—"] * 3
+    assert [row["reliability"] for row in rows] == ["1 usable, 1 weak, 1 indicative"] * 6
+    text = summary(made)
+    assert "at least 95 %" in text
+    assert "reliable, good, usable, weak, indicative, bounds only" in text
+
+
+def test_without_brackets_the_table_is_as_before(profile):
+    plain = profile.drop_vars("reliability", errors="ignore")
+    rows = cells(layer_table(plain))
+    assert list(rows[0])[-3:] == ["unique", "coverage", "saturated"]
+    assert "pattern: bracket" not in rows[0]
+    assert "bracket" not in summary(plain)
+    assert "reliability" not in summary(plain)
