@@ -8,9 +8,10 @@ Prints Markdown tables: brackets by family, Chao–Wang–Jost by label, and the
 """
 
 import argparse
+import math
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -95,16 +96,30 @@ def bracketed(
     return lower, np.fmin(upper, [p.d for p in problems])
 
 
-def by_family(problems: Sequence[Problem], lower: np.ndarray, upper: np.ndarray) -> dict[str, Held]:
-    """What became of the brackets of each family, and of all."""
-    families, truth = np.array([p.family for p in problems]), np.array([p.entropy_bits for p in problems])
+def families(problems: Sequence[Problem]) -> dict[str, np.ndarray]:
+    """Which problems belong to each family, and to all."""
+    own = np.array([p.family for p in problems])
+    return {name: own == name for name in dict.fromkeys(own.tolist())} | {"all": np.ones(len(own), bool)}
+
+
+def richness(problems: Sequence[Problem]) -> dict[str, np.ndarray]:
+    """Which problems have how much entropy, in multiples of log₂ n, the most that the plug-in can reach."""
+    multiple = np.array([p.entropy_bits / math.log2(p.n) for p in problems])
+    limits = {"H ≤ ½ log₂ n": (-1, 0.5), "to log₂ n": (0.5, 1), "to 2 log₂ n": (1, 2), "above": (2, math.inf)}
+    return {words: (least < multiple) & (multiple <= most) for words, (least, most) in limits.items()}
+
+
+def by_group(
+    groups: Mapping[str, np.ndarray], problems: Sequence[Problem], lower: np.ndarray, upper: np.ndarray
+) -> dict[str, Held]:
+    """What became of the brackets of each group of problems."""
+    truth = np.array([p.entropy_bits for p in problems])
     # written so that NaN is a miss
     above, below = ~(lower <= truth + _TOLERANCE), ~(upper >= truth - _TOLERANCE)
     with np.errstate(divide="ignore"):
         relative = (upper - lower) / truth
     found = {}
-    for name in [*dict.fromkeys(families), "all"]:
-        own = (families == name) | (name == "all")
+    for name, own in groups.items():
         held = 1 - float((above | below)[own].mean())
         widths = float(np.median((upper - lower)[own])), float(np.median(relative[own]))
         found[name] = Held(int(own.sum()), held, int(above[own].sum()), int(below[own].sum()), *widths)
@@ -115,7 +130,7 @@ def count(samples: Sequence[np.ndarray]) -> Counts:
     """How often patterns were seen in each sample, and what an estimate from it is worth."""
     seen = []
     for states in samples:
-        packed = np.packbits(states, axis=1)
+        packed = np.ascontiguousarray(np.packbits(states, axis=1))
         times = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_counts=True)[1]
         seen.append(np.unique(times, return_counts=True))
     j, f = np.zeros((2, len(seen), max(len(times) for times, _ in seen)), int)
@@ -161,9 +176,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def bracket_table(found: dict[str, Held]) -> str:
-    """``by_family`` in Markdown."""
-    header = ("family", "problems", "hold", "lower misses", "upper misses", "median width, bits", "median width / H")
+def bracket_table(found: dict[str, Held], what: str) -> str:
+    """``by_group`` in Markdown."""
+    header = (what, "problems", "hold", "lower misses", "upper misses", "median width, bits", "median width / H")
     rows = [
         (
             name,
@@ -196,8 +211,10 @@ def main() -> None:
     samples = draw(problems)
     print(f"{len(problems)} problems, jax {jax.__version__}, numpy {np.__version__}", flush=True)
     for finite_sample in (False, True):
-        found = by_family(problems, *bracketed(problems, samples, finite_sample=finite_sample))
-        print(f"\nBrackets at {CONFIDENCE:.0%}, `finite_sample={finite_sample}`:\n\n{bracket_table(found)}", flush=True)
+        limits = bracketed(problems, samples, finite_sample=finite_sample)
+        print(f"\nBrackets at {CONFIDENCE:.0%}, `finite_sample={finite_sample}`:")
+        print(f"\n{bracket_table(by_group(families(problems), problems, *limits), 'family')}")
+        print(f"\n{bracket_table(by_group(richness(problems), problems, *limits), 'entropy and sample')}", flush=True)
     counts = count(samples)
     everywhere = np.ones(len(problems), bool)
     told = by_label(problems, counts.labels, *estimated(counts, METHODS[0], everywhere))

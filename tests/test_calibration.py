@@ -10,11 +10,12 @@ from benchmarks.calibration import (
     Held,
     bracket_table,
     bracketed,
-    by_family,
+    by_group,
     by_label,
     count,
     draw,
     estimated,
+    families,
     label_table,
 )
 from jaxentropy import bounds, coincidences
@@ -37,8 +38,8 @@ def failing(found: dict[str, Held]) -> set[str]:
 @pytest.mark.parametrize("finite_sample", [False, True])
 def test_brackets_hold_in_every_family(drawn, finite_sample):
     problems, samples = drawn
-    found = by_family(problems, *bracketed(problems, samples, finite_sample=finite_sample))
-    print(f"\nfinite_sample={finite_sample}\n{bracket_table(found)}")
+    found = by_group(families(problems), problems, *bracketed(problems, samples, finite_sample=finite_sample))
+    print(f"\nfinite_sample={finite_sample}\n{bracket_table(found, 'family')}")
     assert len(found) == len(FAMILIES) + 1
     assert not failing(found)
 
@@ -66,7 +67,7 @@ def few() -> tuple[list[Problem], list[np.ndarray]]:
 
 
 def test_brackets_of_few_problems_hold(few):
-    assert not failing(by_family(few[0], *bracketed(*few)))
+    assert not failing(by_group(families(few[0]), few[0], *bracketed(*few)))
 
 
 def test_planted_bug_codes_read_on_what_they_were_fitted_to_are_caught(few, monkeypatch):
@@ -77,7 +78,7 @@ def test_planted_bug_codes_read_on_what_they_were_fitted_to_are_caught(few, monk
             yield Split(fit, choose, fit)
 
     monkeypatch.setattr(bounds, "cross_fit", in_sample)
-    found = by_family(few[0], *bracketed(*few))
+    found = by_group(families(few[0]), few[0], *bracketed(*few))
     assert found["all"].upper_misses > 0
     assert failing(found)
 
@@ -85,6 +86,6 @@ def test_planted_bug_codes_read_on_what_they_were_fitted_to_are_caught(few, monk
 def test_planted_bug_coincidences_that_cost_nothing_are_caught(few, monkeypatch):
     """A control: every sample is then read like one in which no two patterns are equal."""
     monkeypatch.setattr(coincidences, "_penalty", lambda j, mu, s: np.zeros_like(j))
-    found = by_family(few[0], *bracketed(*few))
+    found = by_group(families(few[0]), few[0], *bracketed(*few))
     assert found["all"].lower_misses > 0.05 * found["all"].problems
     assert failing(found)
