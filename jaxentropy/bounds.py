@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import entr, ndtri
 
 from jaxentropy.code_length import MODELS, cross_fit, prequential, read_codes
 from jaxentropy.coincidences import entropy_lower_bound
@@ -105,6 +105,8 @@ def brackets(
                 )
             else:
                 limit = _normal_limit(bits, upper_error)
+                if not identity[c].any():
+                    limit = max(limit, _constant_limit(len(patterns[c]), upper_error))
             if limit < width:
                 upper[c], method[c] = limit, MODELS[int(shares[i].argmax())]
             own = _neuron_code(chosen[i])
@@ -153,6 +155,15 @@ def _normal_limit(bits: list[np.ndarray], error: float) -> float:
     within = sum(((b - b.mean()) ** 2).sum() for b in bits if len(b))
     freedom = max(n - sum(len(b) > 0 for b in bits), 1)
     return float(np.concatenate(bits).mean() + ndtri(1 - error) * np.sqrt(within / freedom / n))
+
+
+def _constant_limit(n: int, error: float) -> float:
+    """Bits of the likeliest second pattern that n inputs may all miss with probability ``error``.
+
+    The code lengths of a constant have no spread, and no normal quantile can allow for what was not seen.
+    """
+    rate = min(np.log(1 / error) / n, 0.5)
+    return float(entr([rate, 1 - rate]).sum() / np.log(2))
 
 
 def _betting_limit(bits: np.ndarray, deviation: float, ceiling: float, error: float) -> float:

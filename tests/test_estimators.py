@@ -255,6 +255,12 @@ def test_jackknife_error_is_of_the_size_of_the_spread(rng):
         assert low < np.mean(errors) / np.std(estimates) < high
 
 
+def test_error_of_a_constant_is_what_one_other_pattern_would_bring():
+    for method in METHODS:
+        assert table(method)["[50]"][1] == pytest.approx(oracles.binary_entropy(1 / 51), abs=1e-9), method
+        assert np.isnan(table(method)["[1]"][1])
+
+
 def test_float32_use_leaves_no_trace_in_float64():
     """JAX keeps an array captured under jit in the type that it first had; a float32 call must not spoil later ones."""
     j, f = padded([1, 2]), padded([76, 2])

@@ -100,6 +100,9 @@ def standard_error(function, j: Shaped[Array, " slot"], f: Shaped[Array, " slot"
     Deleting one sample of a pattern seen j times moves that pattern from multiplicity j to j − 1, so there are only as
     many different deletions as multiplicities. NaN where the estimator of n or of n − 1 samples is undefined. For any
     estimator that can be vmapped.
+
+    The samples of a constant are all alike, and the jackknife would be sure of it at any n. Its error is therefore what
+    one further sample with another pattern would bring: the binary entropy of 1/(n + 1).
     """
     return value_and_error(function, j, f)[1]
 
@@ -128,7 +131,9 @@ def value_and_error(
     deleted = jnp.where(present, deleted[0], 0.0)
     mean = jnp.sum(samples * deleted) / n
     squares = jnp.sum(samples * jnp.where(present, deleted - mean, 0.0) ** 2)
-    return value[0], jnp.sqrt((n - 1) / n * squares) + 0 * value[0]
+    constant = (jnp.where(present, f, 0).sum() == 1) & (n > 1)
+    error = jnp.where(constant, binary_entropy(1 / (n + 1)), jnp.sqrt((n - 1) / n * squares))
+    return value[0], error + 0 * value[0]
 
 
 @jax.jit

@@ -1,0 +1,100 @@
+"""Whether brackets and standard errors hold on problems of exactly known entropy: ``pytest -m calibration -n 0 -s``."""
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration import (
+    CONFIDENCE,
+    LABELS,
+    TRUSTED,
+    Held,
+    bracket_table,
+    bracketed,
+    by_group,
+    by_label,
+    count,
+    draw,
+    estimated,
+    families,
+    label_table,
+)
+from jaxentropy import bounds, coincidences
+from jaxentropy.code_length import Split, cross_fit
+from tests import oracles
+from tests.problems import FAMILIES, Problem, zoo
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[list[Problem], list[np.ndarray]]:
+    problems = zoo()
+    return problems, draw(problems)
+
+
+def failing(found: dict[str, Held]) -> set[str]:
+    """Families whose brackets hold less often than they say."""
+    return {name for name, family in found.items() if family.held < CONFIDENCE}
+
+
+@pytest.mark.calibration
+@pytest.mark.parametrize("finite_sample", [False, True])
+def test_brackets_hold_in_every_family(drawn, finite_sample):
+    problems, samples = drawn
+    found = by_group(families(problems), problems, *bracketed(problems, samples, finite_sample=finite_sample))
+    print(f"\nfinite_sample={finite_sample}\n{bracket_table(found, 'family')}")
+    assert len(found) == len(FAMILIES) + 1
+    assert not failing(found)
+
+
+@pytest.mark.calibration
+def test_standard_errors_hold_where_estimates_are_trusted(drawn):
+    """Chao–Wang–Jost, the default: under the two best labels, nine in ten within 1.96 errors. Worse labels err more."""
+    problems, samples = drawn
+    counts = count(samples)
+    bits, errors = estimated(counts, "chao_wang_jost", np.ones(len(problems), bool))
+    found = by_label(problems, counts.labels, bits, errors)
+    print(f"\n{label_table(found)}")
+    for name in TRUSTED:
+        assert found[name].cells >= 50
+        assert found[name].held >= 0.9, name
+    medians = [found[name].median_error for name in LABELS]
+    assert medians == sorted(medians)
+
+
+@pytest.fixture(scope="module")
+def few() -> tuple[list[Problem], list[np.ndarray]]:
+    """Few problems of one shape, so that one program serves; entropies from near 0 to near d."""
+    problems = [p for p in zoo(thin=2) if p.n == 100 and p.d <= 16]
+    return problems, draw(problems)
+
+
+def test_brackets_of_few_problems_hold(few):
+    assert not failing(by_group(families(few[0]), few[0], *bracketed(*few)))
+
+
+def test_planted_bug_codes_read_on_what_they_were_fitted_to_are_caught(few, monkeypatch):
+    """A control: without the held-out split, code lengths fall below the entropy."""
+
+    def in_sample(n, folds, seed):
+        for fit, choose, _ in cross_fit(n, folds, seed):
+            yield Split(fit, choose, fit)
+
+    monkeypatch.setattr(bounds, "cross_fit", in_sample)
+    found = by_group(families(few[0]), few[0], *bracketed(*few))
+    assert found["all"].upper_misses > 0
+    assert failing(found)
+
+
+def test_planted_bug_coincidences_that_cost_nothing_are_caught(few, monkeypatch):
+    """A control: every sample is then read like one in which no two patterns are equal."""
+    monkeypatch.setattr(coincidences, "_penalty", lambda j, mu, s: np.zeros_like(j))
+    found = by_group(families(few[0]), few[0], *bracketed(*few))
+    assert found["all"].lower_misses > 0.05 * found["all"].problems
+    assert failing(found)
+
+
+def test_a_constant_leaves_room_for_a_pattern_that_it_may_have_missed(few):
+    """A second pattern of probability 0.045 is missed by one sample of 100 in a hundred; its entropy is 0.26 bits."""
+    constant = [np.zeros((100, 16), bool)] * len(few[0])
+    upper = bounds.brackets(constant, CONFIDENCE).upper
+    assert (upper >= oracles.binary_entropy(0.045)).all()
+    assert (upper < 1).all()
