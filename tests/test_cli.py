@@ -14,7 +14,20 @@ import jaxentropy as je
 from jaxentropy import cli, experiment, plots
 from tests.conftest import random_recording
 
-SMALL = ["--widths", "12", "8", "--seeds", "2", "--epochs", "3", "--bootstrap", "20", "--batch-size", "16"]
+SMALL = [
+    "--widths",
+    "12",
+    "8",
+    "--seeds",
+    "2",
+    "--epochs",
+    "3",
+    "--bootstrap",
+    "20",
+    "--batch-size",
+    "16",
+    "--no-bounds",
+]
 
 
 def command(capsys, *arguments) -> tuple[int, str, str]:
@@ -185,6 +198,8 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
             {"recorded": je.Recording.from_activations({"fc1": file["fc1"], "fc2": file["fc2"]}, file["labels"])}
         )
     np.testing.assert_array_equal(profile.neuron_entropy, expected.neuron_entropy)
+    np.testing.assert_array_equal(profile.pattern_upper, expected.pattern_upper)
+    assert "falls for certain" in out
     assert (tmp_path / "acts-profile" / "figures" / "patterns.png").exists()
     assert command(capsys, "analyze", "acts.npz")[0] == 0
 
@@ -192,9 +207,12 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
 @pytest.mark.usefixtures("one_figure")
 def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
     random_recording(0).save(tmp_path / "r.npz")
-    assert command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20")[0] == 0
+    assert (
+        command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20", "--no-bounds")[0]
+        == 0
+    )
     np.savez(tmp_path / "one.npz", labels=np.arange(90) % 3, only=np.random.default_rng(0).normal(size=(90, 5)))
-    status, out, _ = command(capsys, "analyze", tmp_path / "one.npz", "--out", tmp_path / "b")
+    status, out, _ = command(capsys, "analyze", tmp_path / "one.npz", "--out", tmp_path / "b", "--no-bounds")
     assert status == 0
     assert "no step to judge" in out
 
@@ -204,7 +222,9 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
     labels = np.where(np.arange(200) % 2, 2, 0)
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", labels=labels, a=rng.normal(size=(200, 8)), b=rng.normal(size=(200, 8)))
-    status, out, _ = command(capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "20")
+    status, out, _ = command(
+        capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "20", "--no-bounds"
+    )
     assert status == 0
     assert "No input of class 1" in out
     assert je.load_profile(tmp_path / "o" / "profile.nc").neuron_entropy.sel({"class": "1"}).isnull().all()

@@ -29,4 +29,10 @@ def test_fashion_mnist_trained_against_untrained(tmp_path):
     assert float(last.sel(network="untrained")) == pytest.approx(0.08, abs=0.03)
     plugin = profile.pattern_entropy.sel(estimator="plugin").mean("class")
     assert plugin.sel(network="trained").values == pytest.approx([12.53, 12.52, 12.32, 11.70, 11.22, 10.05], abs=0.4)
+    width = (profile.pattern_upper - profile.pattern_lower).sel(network="trained")
+    assert float(width.mean()) < 12.5
+    assert float(width.sel(layer="fc6").min()) < 2.5
+    assert (profile.pattern_lower <= profile.pattern_upper).sel(network=["trained", "untrained"]).all()
+    verdict = je.verdict(profile)
+    assert (verdict.table.pattern.sel(network="trained", pair="fc1→fc6") == "falls for certain").sum() >= 3
     assert je.verdict(profile).table.neuron_mean.sel(network="trained", step="fc5→fc6") == "falls"
