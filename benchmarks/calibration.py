@@ -109,6 +109,12 @@ def richness(problems: Sequence[Problem]) -> dict[str, np.ndarray]:
     return {words: (least < multiple) & (multiple <= most) for words, (least, most) in limits.items()}
 
 
+def sizes(problems: Sequence[Problem]) -> dict[str, np.ndarray]:
+    """Which problems have so many inputs."""
+    own = np.array([p.n for p in problems])
+    return {f"n = {n:,}": own == n for n in np.unique(own).tolist()}
+
+
 def by_group(
     groups: Mapping[str, np.ndarray], problems: Sequence[Problem], lower: np.ndarray, upper: np.ndarray
 ) -> dict[str, Held]:
@@ -213,8 +219,8 @@ def main() -> None:
     for finite_sample in (False, True):
         limits = bracketed(problems, samples, finite_sample=finite_sample)
         print(f"\nBrackets at {CONFIDENCE:.0%}, `finite_sample={finite_sample}`:")
-        print(f"\n{bracket_table(by_group(families(problems), problems, *limits), 'family')}")
-        print(f"\n{bracket_table(by_group(richness(problems), problems, *limits), 'entropy and sample')}", flush=True)
+        for what, groups in (("family", families), ("entropy", richness), ("inputs", sizes)):
+            print(f"\n{bracket_table(by_group(groups(problems), problems, *limits), what)}", flush=True)
     counts = count(samples)
     everywhere = np.ones(len(problems), bool)
     told = by_label(problems, counts.labels, *estimated(counts, METHODS[0], everywhere))
