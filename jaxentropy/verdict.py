@@ -278,11 +278,16 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     )
     told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
     shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    if len(layers) <= MANY_LAYERS and shown.any():
+    bracketed = "pattern_lower" in profile
+    if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
         shown = np.ones_like(shown)
-    rows = [
-        [str(pair), *(_tally(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
-    ]
+
+    def named(words: xr.DataArray) -> str:
+        """The tally, which says so where brackets were asked and no class falls for certain."""
+        none = bracketed and not (words == "falls for certain").any()
+        return ("0 falls for certain, " if none else "") + _tally(words)
+
+    rows = [[str(pair), *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]]
     parts = [" ".join(answer)]
     if rows:
         parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))

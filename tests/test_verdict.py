@@ -303,3 +303,13 @@ def test_tables_are_padded_and_numbers_stand_to_the_right():
         "| x    |     1.0 |",
         "| long | (10.25) |",
     ]
+
+
+def test_every_pair_of_layers_is_named_with_how_many_classes_fall_for_certain(plain):
+    text = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)])).text
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| fc")}
+    assert set(rows) == {"fc1→fc2", "fc1→fc3", "fc2→fc3"}
+    assert rows["fc1→fc2"].count("0 falls for certain") == 2
+    assert rows["fc1→fc3"].count("3 falls for certain") == 2
+    undecided = je.verdict(bracketed(plain, [(0, 30)] * 3)).text
+    assert undecided.count("0 falls for certain,") == 6
