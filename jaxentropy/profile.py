@@ -61,7 +61,7 @@ _LONG_NAMES = {
         "bits",
     ),
     "total_correlation_upper": ("upper bound on the total correlation", "bits"),
-    "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "label"),
+    "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "1"),
     "patterns": ("different patterns seen", "1"),
     "unique_fraction": ("different patterns seen / inputs", "1"),
     "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
