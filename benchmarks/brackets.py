@@ -3,38 +3,38 @@
     jaxentropy run --dataset fashion-mnist --model mlp --widths 128 128 128 128 128 128 --epochs 10 --seeds 1
     python -m benchmarks.brackets runs/fashion-mnist-mlp/recordings/trained-seed000.npz
 
-*birthday or collisions*: the larger of the two usual lower bounds, each at half of the same error probability: no
-coincidence (see ``coincidences.py``), and Cantelli's limit of the collision probability. *plug-in less its
-concentration*: McDiarmid's inequality. *independent*: the held-out code length of independent neurons.
+*birthday or collisions*: the usual lower bounds, both by the collision entropy: −log₂ of an upper limit of Σ p², from
+the number of coincident pairs and its spread taken as normal, or from there being none. *plug-in less its
+concentration*: McDiarmid's inequality. *independent*: the held-out code length of independent neurons. Each has the
+error probability that ours has.
 """
 
 import argparse
-import math
 import time
 
 import numpy as np
+from scipy.special import comb, lambertw, ndtri
+from scipy.stats import entropy
 
 from jaxentropy import Recording
 from jaxentropy.bounds import LOWER_SHARE, brackets
+from jaxentropy.patterns import identify
 from jaxentropy.verdict import markdown_table
 
 
-def collisions(states: np.ndarray, error: float) -> float:
-    """−log₂ of an upper limit of Σ p², by the variance that a single heavy pattern would give the count of pairs."""
-    times = np.unique(np.packbits(states, axis=1), axis=0, return_counts=True)[1].astype(float)
-    n, pairs = len(states), float((times * (times - 1) / 2).sum())
-    if pairs == 0:
-        return 2 * math.log2((n - 1) / 4.74)
-    triples = float((times * (times - 1) * (times - 2) / 6).sum())
-    spread = math.sqrt(pairs + 6 * triples) * math.sqrt(1 / error - 1)
-    return -math.log2((pairs + spread) / (n * (n - 1) / 2))
+def collisions(times: np.ndarray, error: float) -> float:
+    """−log₂ of an upper limit of Σ p², in bits, from how often each pattern was seen."""
+    n = times.sum()
+    pairs, triples = (float(np.sum(comb(times, k))) for k in (2, 3))
+    if pairs == 0:  # a single pattern is the worst case: (n − 1)·p ≤ x with (1 + x)·e^−x = error
+        return float(2 * np.log2((n - 1) / -(1 + lambertw(-error / np.e, -1).real)))
+    return float(-np.log2((pairs + ndtri(1 - error) * np.sqrt(pairs + 6 * triples)) / comb(n, 2)))
 
 
-def concentration(states: np.ndarray, error: float) -> float:
-    """The plug-in, less what one input can change it by, n times: McDiarmid's inequality."""
-    times = np.unique(np.packbits(states, axis=1), axis=0, return_counts=True)[1] / len(states)
-    slack = math.log2(len(states)) * math.sqrt(2 * math.log(1 / error) / len(states))
-    return float(-(times * np.log2(times)).sum() - slack)
+def concentration(times: np.ndarray, error: float) -> float:
+    """The plug-in, less what one input can change it by, n times: McDiarmid's inequality; in bits."""
+    n = times.sum()
+    return float(entropy(times, base=2) - np.log2(n) * np.sqrt(2 * np.log(1 / error) / n))
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--finite-sample", action="store_true", help="bounds that hold for any sample size")
     arguments = parser.parse_args()
     recording = Recording.load(arguments.recording)
-    error = 0.05 * LOWER_SHARE / 2
+    error = 0.05 * LOWER_SHARE
     rows, widths, begun = [], [], time.perf_counter()
     for layer in recording.layers:
         states = recording.states(layer)
@@ -53,13 +53,14 @@ def main() -> None:
         found = brackets(classes, finite_sample=arguments.finite_sample)
         seconds = time.perf_counter() - start
         widths.append(found.upper - found.lower)
+        times = [np.bincount(identify(np.packbits(c, axis=1))) for c in classes]
         rates = [np.clip(c[::2].mean(0), 0.5 / len(c), 1 - 0.5 / len(c)) for c in classes]
         independent = [
             -np.where(c[1::2], np.log2(p), np.log2(1 - p)).sum(1).mean() for c, p in zip(classes, rates, strict=True)
         ]
         numbers = (
-            np.mean([collisions(c, error) for c in classes]),
-            np.mean([concentration(c, error) for c in classes]),
+            np.mean([collisions(t, error) for t in times]),
+            np.mean([concentration(t, error) for t in times]),
             found.lower.mean(),
             found.upper.mean(),
             np.mean(independent),

@@ -1,21 +1,21 @@
 """Certified lower and upper bounds on the entropy of a layer's joint pattern, and the bracket they make."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr, ndtri
 
-from jaxentropy.code_length import MODELS, cross_fit, prequential, read_codes
+from jaxentropy.code_length import MODELS, UNIFORM_BITS, Codes, Split, cross_fit, prequential, read_codes
 from jaxentropy.coincidences import entropy_lower_bound
 from jaxentropy.errors import InputError
-from jaxentropy.patterns import Array, unpack
+from jaxentropy.patterns import Array, identify, unpack
 
 FOLDS = 4
 LOWER_SHARE = 0.8
 """Share of the error probability that the lower bound gets: it gains more from it than the upper one."""
 LEAST_INPUTS = 12
 """Fewer inputs than this are not split: the upper bound is then one bit a neuron."""
-_CEILING_BITS = 10  # −log₂ of the uniform's share: no code is longer than the width and this
 
 
 class Bracket(NamedTuple):
@@ -76,7 +76,7 @@ def brackets(
 
     The total correlation Σ H(neuron) − H(pattern) is bracketed too: from below by the paired difference between the
     neurons' own entropies and the code length, from above by the neurons' entropies less the lower bound. Its
-    confidence terms are those of large samples in either mode.
+    confidence terms, which share the upper bound's part of the error, are those of large samples in either mode.
     """
     if not 0 < confidence < 1:
         raise InputError(f"bracket: confidence is {confidence}; expected a probability between 0 and 1")
@@ -84,25 +84,24 @@ def brackets(
     width = patterns[0].shape[1]
     error = 1 - confidence
     lower_error, upper_error = LOWER_SHARE * error, (1 - LOWER_SHARE) * error
-    identity = [_identity(p) for p in patterns]
+    identity = [identify(np.packbits(p, axis=1)) for p in patterns]
     times = [np.bincount(i) for i in identity]
     lower = np.array([entropy_lower_bound(*np.unique(t, return_counts=True), lower_error) for t in times])
     lower = np.where(n > 0, lower, np.nan)
     upper = np.where(n > 0, float(width), np.nan)
     method = ["one bit a neuron"] * len(n)
-    marginal, gap, below = np.zeros(len(n)), np.full(len(n), np.nan), np.full(len(n), np.nan)
+    least, most = np.full(len(n), np.nan), np.full(len(n), np.nan)
     enough = np.flatnonzero(n >= LEAST_INPUTS)
     if enough.size:
         chosen = [patterns[c] for c in enough]
-        codes = list(
-            _codes(chosen, [identity[c] for c in enough], n[enough], seed, prequential if finite_sample else cross_fit)
-        )
+        splits = prequential if finite_sample else cross_fit
+        codes = list(_codes(chosen, [identity[c] for c in enough], splits, seed))
         shares = np.mean([part.shares for part in codes], axis=0)
         for i, c in enumerate(enough):
             bits = [part.mixed[i] for part in codes]
             if finite_sample:
                 limit = _betting_limit(
-                    np.concatenate(bits), codes[0].chosen[i], float(width + _CEILING_BITS), upper_error
+                    np.concatenate(bits), codes[0].chosen[i], float(width + UNIFORM_BITS), upper_error
                 )
             else:
                 limit = _normal_limit(bits, upper_error)
@@ -111,17 +110,24 @@ def brackets(
             if limit < width:
                 upper[c], method[c] = limit, MODELS[int(shares[i].argmax())]
             own = _neuron_code(chosen[i])
-            marginal[c] = own.mean() + _miller(chosen[i])
-            spread = ndtri(1 - error / 4) * own.std() / np.sqrt(n[c])
-            paired = [own[part.rows[i]] - part.mixed[i] for part in codes]
-            gap[c] = -_normal_limit([-p for p in paired], error / 2) + _miller(chosen[i])
-            below[c] = marginal[c] + spread - lower[c]
+            own_bias = _miller(chosen[i])
+            # two limits and the lower bound may each fail: together no more often than the bracket
+            beyond = [part.mixed[i] - own[part.rows[i]] for part in codes]
+            least[c] = max(own_bias - _normal_limit(beyond, upper_error / 2), 0.0)
+            most[c] = own_bias + _normal_limit([own], upper_error / 2) - lower[c]
     # if they cross, one of them has failed; a bracket is not turned round
     lower = np.minimum(lower, upper)
-    return Brackets(lower, upper, np.maximum(gap, 0.0), below, tuple(method))
+    return Brackets(lower, upper, least, most, tuple(method))
 
 
-def _codes(patterns: list[np.ndarray], identity: list[np.ndarray], n: np.ndarray, seed: int, splits) -> Any:
+def _codes(
+    patterns: list[np.ndarray],
+    identity: list[np.ndarray],
+    splits: Callable[[np.ndarray, int, int], Iterator[Split]],
+    seed: int,
+) -> Iterator[Codes]:
+    """Held-out code lengths of every split of these classes."""
+    n = np.array([len(p) for p in patterns])
     states = np.zeros((len(n), int(n.max()), patterns[0].shape[1]), np.uint8)
     for c, p in enumerate(patterns):
         states[c, : n[c]] = p
@@ -140,14 +146,6 @@ def _states(patterns: Array) -> np.ndarray:
     ):
         raise InputError(f"bracket: patterns are {patterns.dtype}; expected bool, 0 and 1, or packed uint32 words")
     return patterns.astype(bool)
-
-
-def _identity(states: np.ndarray) -> np.ndarray:
-    """A number for each different pattern, from 0."""
-    rows = np.ascontiguousarray(np.packbits(states, axis=1))
-    if len(rows) == 0:
-        return np.zeros(0, np.int64)
-    return np.unique(rows.view(np.dtype((np.void, rows.shape[1]))).ravel(), return_inverse=True)[1]
 
 
 def _normal_limit(bits: list[np.ndarray], error: float) -> float:

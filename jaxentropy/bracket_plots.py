@@ -1,5 +1,7 @@
 """Certified brackets → matplotlib: what a layer's joint patterns can be, whatever an estimator says."""
 
+from typing import Literal
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -64,7 +66,8 @@ def bracket_by_depth(
     else:
         ax.text(0.5, 0.6, "no brackets", transform=ax.transAxes, ha="center", va="center")
     if quantity == "pattern_entropy":
-        top = max(top, draw_ceiling(ax, profile))
+        # below, since the lower limits begin right above it
+        top = max(top, draw_ceiling(ax, profile, told="below"))
         if estimator in profile.estimator.values:
             estimates = occupied(profile, one[quantity].sel(estimator=estimator)).mean(["class", "seed"], skipna=False)
             ax.plot(
@@ -108,8 +111,8 @@ def _expect_brackets(profile: xr.Dataset, quantity: str) -> None:
         raise InputError(f"the profile has no brackets of the {quantity.replace('_', ' ')}; make it with bounds=True")
 
 
-def draw_ceiling(ax: Axes, profile: xr.Dataset) -> float:
-    """Draw log₂ n, the plug-in's ceiling; returns the highest of the classes'."""
+def draw_ceiling(ax: Axes, profile: xr.Dataset, *, told: Literal["above", "below"] = "above") -> float:
+    """Draw log₂ n, the plug-in's ceiling, its words above or below it; returns the highest of the classes'."""
     ceilings = np.log2(profile.n.values[profile.n.values > 0])
     low, high = float(ceilings.min()), float(ceilings.max())
     ax.axhline(high, color=_CEILING, lw=1, ls="--", zorder=1)
@@ -117,8 +120,8 @@ def draw_ceiling(ax: Axes, profile: xr.Dataset) -> float:
         ax.axhspan(low, high, color=_CEILING, alpha=0.12, lw=0)
     ax.annotate(
         f"ceiling log₂ n = {high:.2f}" if high - low <= 0.01 else f"ceilings log₂ n = {low:.2f} … {high:.2f}",
-        (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6), textcoords="offset points",
-        color=_CEILING, fontsize=8,
+        (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6 if told == "above" else -3),
+        textcoords="offset points", va="baseline" if told == "above" else "top", color=_CEILING, fontsize=8,
     )  # fmt: skip
     return high
 

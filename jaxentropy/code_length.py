@@ -29,7 +29,9 @@ from jaxentropy import autoregressive
 MODELS = ("independent", "Chow-Liu tree", "Bernoulli mixture", "autoregressive", "repeats", "uniform")
 WIDEST_TREE = 1024
 """Pairs of neurons are not counted in layers wider than this: the tree is left out."""
-_UNIFORM_SHARE = 2.0**-10
+UNIFORM_BITS = 10
+"""−log₂ of the share that the uniform model always has: no code is longer than the width and this."""
+_UNIFORM_SHARE = 2.0**-UNIFORM_BITS
 _COMPONENTS, _ROUNDS = 16, 12
 _LN2 = math.log(2.0)
 

@@ -50,7 +50,8 @@ def entropy_lower_bound(j: Array, f: Array, error: float) -> float:
     if n < 2 or (len(j) == 1 and f[0] == 1):
         return 0.0
     mu, s, intercept, log_share = _designs(n, error)
-    log_weight = np.array([-(f @ _penalty(j, *design)) / n for design in zip(mu, s, strict=True)])
+    grassberger = _grassberger(j)
+    log_weight = np.array([-(f @ _penalty(j, grassberger, *design)) / n for design in zip(mu, s, strict=True)])
 
     def excess(nats: float) -> float:
         return logsumexp(log_share + intercept - s * nats + log_weight) - np.log(1 / error)
@@ -58,10 +59,15 @@ def entropy_lower_bound(j: Array, f: Array, error: float) -> float:
     return float(np.asarray(brentq(excess, 0.0, 4 * np.log(n) + 4))) / _LN2 if excess(0.0) > 0 else 0.0
 
 
-def _penalty(j: Array, mu: float, s: float) -> Array:
-    """−n·ln u_j."""
+def _grassberger(j: Array) -> Array:
+    """j·ψ(j), for j ≥ 2."""
     many = np.maximum(j, 2.0)
-    return np.where(j < 2, 0.0, s * np.maximum(2 * np.exp(mu - 1), many * (mu + digamma(many))))
+    return many * digamma(many)
+
+
+def _penalty(j: Array, grassberger: Array, mu: float, s: float) -> Array:
+    """−n·ln u_j."""
+    return np.where(j < 2, 0.0, s * np.maximum(2 * np.exp(mu - 1), j * mu + grassberger))
 
 
 @lru_cache(maxsize=256)
@@ -85,12 +91,10 @@ def _intercepts(n: int, mu: Array, s: Array) -> Array:
     # weights e^(−s·…) move the mass that matters below the mean, by about this much
     shift = s.max() * p * (1 - p) * (mu.max() + np.log(n * p + 1) + 1)
     counts, log_mass = _binomial(n, p, shift)
-    many = np.maximum(counts, 2.0)
-    grassberger = many * digamma(many)
+    grassberger = _grassberger(counts)
     value = np.empty((len(mu), _POINTS))
     for k in range(len(mu)):
-        punished = np.where(counts < 2, 0.0, np.maximum(2 * np.exp(mu[k] - 1), many * mu[k] + grassberger))
-        punished *= s[k] / n
+        punished = _penalty(counts, grassberger, mu[k], s[k]) / n
         # 1 − E u keeps its digits where it is small, and the logarithm of E u where that is
         missing = np.sum(np.exp(log_mass) * -np.expm1(-punished), axis=1)
         small = np.asarray(logsumexp(log_mass - punished, axis=1))

@@ -59,6 +59,14 @@ def states_of(activations: Shaped[Array, "*shape"], quantizer: Quantizer) -> Boo
     return states
 
 
+def identify(words: np.ndarray) -> np.ndarray:
+    """A number for each row of ``words[n, word]``, from 0: equal numbers are equal rows. Exact, and on the host."""
+    if len(words) == 0:
+        return np.zeros(0, np.int64)
+    rows = np.ascontiguousarray(words).view(np.dtype((np.void, words.dtype.itemsize * words.shape[1]))).ravel()
+    return np.unique(rows, return_inverse=True)[1]
+
+
 def words_for(width: int) -> int:
     """Number of ``uint32`` words that hold the states of ``width`` neurons."""
     return -(-width // WORD_BITS)

@@ -20,6 +20,7 @@ from jaxentropy.bracket_plots import (
     total_correlation_by_depth,
 )
 from jaxentropy.estimators import ESTIMATOR_NAMES
+from jaxentropy.patterns import identify
 from jaxentropy.recording import Recording
 from jaxentropy.style import (
     MEAN,
@@ -333,5 +334,4 @@ def rank_figure(recordings: Mapping[str, Recording]) -> Figure:
 
 def _ranked_counts(words: np.ndarray) -> np.ndarray:
     """How often each different row occurs, commonest first."""
-    rows = np.ascontiguousarray(words).view(np.dtype((np.void, words.dtype.itemsize * words.shape[1]))).ravel()
-    return np.sort(np.unique(rows, return_counts=True)[1])[::-1]
+    return np.sort(np.bincount(identify(words)))[::-1]

@@ -363,17 +363,11 @@ def _bounds(
     seeds = len(next(iter(words.values()))[0])
     found = np.full((len(names), len(words), seeds, len(first.layers), first.num_classes), np.nan)
     rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
-    cells = [
-        (i, k, s)
-        for i, name in enumerate(words)
-        if name != "shuffled"
-        for k in range(len(first.layers))
-        for s in range(seeds)
-    ]
-    for i, k, s in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
-        states = np.asarray(unpack(list(words.values())[i][k][s], first.widths[k]))
-        made = brackets([states[r] for r in rows], confidence, seed)
-        found[:, i, s, k] = made[: len(names)]
+    recorded = [(i, layers) for i, (name, layers) in enumerate(words.items()) if name != "shuffled"]
+    cells = [(i, s, k, own[s]) for i, layers in recorded for k, own in enumerate(layers) for s in range(seeds)]
+    for i, s, k, packed in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
+        states = np.asarray(unpack(packed, first.widths[k]))
+        found[:, i, s, k] = brackets([states[r] for r in rows], confidence, seed)[: len(names)]
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 

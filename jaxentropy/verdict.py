@@ -278,7 +278,7 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     )
     told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
     shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    bracketed = "pattern_lower" in profile
+    bracketed = _bracketed(profile)
     if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
         shown = np.ones_like(shown)
 

@@ -6,7 +6,7 @@ from scipy.stats import binom
 import jaxentropy as je
 from jaxentropy.bounds import _betting_limit, brackets
 from jaxentropy.code_length import MODELS, _mix, _shares, cross_fit, prequential, read_codes
-from jaxentropy.coincidences import _designs, _penalty, entropy_lower_bound
+from jaxentropy.coincidences import _designs, _grassberger, _penalty, entropy_lower_bound
 from tests.conftest import random_recording
 from tests.problems import zoo
 
@@ -32,7 +32,7 @@ def test_every_weight_satisfies_the_inequality_that_certifies_it(n):
     p = np.exp(np.random.default_rng(n).uniform(-2 * np.log(n) - 5, 0, 60))
     mass = binom.pmf(count, n, p[:, None])
     for k in range(0, len(mu), 3):
-        expected = mass @ np.exp(-_penalty(count.astype(float), mu[k], s[k]) / n)
+        expected = mass @ np.exp(-_penalty(count, _grassberger(count), mu[k], s[k]) / n)
         assert (expected <= np.exp(p * (s[k] * np.log(1 / p) - intercept[k])) * (1 + 1e-9) + 1e-300).all()
 
 
@@ -41,9 +41,10 @@ def test_the_inequality_is_tight_and_a_larger_intercept_breaks_it():
     n = 500
     mu, s, intercept, _ = _designs(n, 0.04)
     p = np.exp(np.linspace(-2 * np.log(n) - 5, 0, 4000))[:-1]
-    mass = binom.pmf(np.arange(n + 1), n, p[:, None])
+    count = np.arange(n + 1)
+    mass = binom.pmf(count, n, p[:, None])
     for k in range(len(mu)):
-        expected = mass @ np.exp(-_penalty(np.arange(n + 1.0), mu[k], s[k]) / n)
+        expected = mass @ np.exp(-_penalty(count, _grassberger(count), mu[k], s[k]) / n)
         promised = np.exp(p * (s[k] * (np.log(1 / p) - 0.1 * np.log(2)) - intercept[k]))
         assert (expected > promised).any()
 
