@@ -88,7 +88,9 @@ def test_planted_bug_codes_read_on_what_they_were_fitted_to_are_caught(few, monk
 
 def test_planted_bug_coincidences_that_cost_nothing_are_caught(few, monkeypatch):
     """A control: every sample is then read like one in which no two patterns are equal."""
-    monkeypatch.setattr(coincidences, "_penalty", lambda j, mu, s: np.zeros_like(j))
+    designs = coincidences._designs(100, bounds.LOWER_SHARE * (1 - CONFIDENCE))
+    monkeypatch.setattr(coincidences, "_designs", lambda n, error: designs)
+    monkeypatch.setattr(coincidences, "_penalty", lambda j, *_: np.zeros_like(j))
     found = by_group(families(few[0]), few[0], *bracketed(*few))
     assert found["all"].lower_misses > 0.05 * found["all"].problems
     assert failing(found)
