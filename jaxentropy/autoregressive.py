@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from jaxentropy.shapes import rounded
 
 Array = jax.Array | np.ndarray
 Params = Mapping[str, Array]
 _LN2 = math.log(2.0)
-_RATES = {"shared": 0.015, "own": 0.007}  # Adam's first learning rates, of all classes' weights and of each class's D
+_RATE, _RATES = 0.015, {"D": 0.007}  # Adam's first learning rates
 
 
 class Sizes(NamedTuple):
@@ -42,12 +45,6 @@ def sizes(num_classes: int, n: int, width: int) -> Sizes:
     # a class's own weights must fit into memory, and be worth it for the inputs that it has
     per_class = num_classes * width**2 <= 2**24 and 4 * n >= num_classes * width
     return Sizes(hidden, per_class, -(-batch // num_classes), steps, 3)
-
-
-def rounded(n: int) -> int:
-    """The next number of four significant bits: sizes that differ little share a compiled program."""
-    step = 1 << max(n.bit_length() - 4, 0)
-    return -(-n // step) * step
 
 
 class _Fixed(NamedTuple):
@@ -132,8 +129,12 @@ def _train(params: Params, fixed: _Fixed, states, counts, order, validation, val
 
     total = jnp.maximum(jnp.sum(counts), 1)
     rounds = -(-plan.steps // plan.checks)
+    # one vector of all parameters: a smaller program than a tree of them needs
+    start, named = ravel_pytree(params)
+    rate = ravel_pytree({name: jnp.full_like(p, _RATES.get(name, _RATE)) for name, p in params.items()})[0]
 
-    def loss(params, x, weight):
+    def loss(vector, x, weight):
+        params = named(vector)
         log_odds = _log_odds(params, fixed, x)
         nats = jnp.sum(jax.nn.softplus(log_odds) - x * log_odds, axis=-1)
         fit = jnp.sum(weight[:, None] * nats) / nats.shape[1]
@@ -144,29 +145,26 @@ def _train(params: Params, fixed: _Fixed, states, counts, order, validation, val
 
     # a class counts by its inputs, as it does in the code length of them all
     weight = counts / total
-    optimiser = optax.multi_transform(
-        {name: optax.adam(optax.cosine_decay_schedule(rate, plan.checks * rounds)) for name, rate in _RATES.items()},
-        {name: "own" if name == "D" else "shared" for name in params},
-    )
+    optimiser = optax.adam(optax.cosine_decay_schedule(1.0, plan.checks * rounds))
+
+    def told(vector):
+        return jnp.sum(jnp.where(valid, code_length(Model(named(vector), fixed), validation), 0.0))
 
     def step(carry, i):
-        params, state = carry
+        vector, state = carry
         place = (i * plan.batch + jnp.arange(plan.batch)) % jnp.maximum(counts[:, None], 1)
         rows = jnp.take_along_axis(order, place, axis=1)
         x = jax.vmap(lambda own, chosen: own[chosen])(states, rows).astype(jnp.float32)
-        updates, state = optimiser.update(jax.grad(loss)(params, x, weight), state)
-        return (optax.apply_updates(params, updates), state), None
+        updates, state = optimiser.update(jax.grad(loss)(vector, x, weight), state)
+        return (vector + jax.tree.map(lambda u: rate * u, updates), state), None
 
     def round_(carry, r):
         state, best, least = carry
         state, _ = jax.lax.scan(step, state, r * rounds + jnp.arange(rounds))
-        bits = code_length(Model(state[0], fixed), validation)
-        told = jnp.sum(jnp.where(valid, bits, 0.0))
-        better = told < least
-        best = jax.tree.map(lambda old, new: jnp.where(better, new, old), best, state[0])
-        return (state, best, jnp.where(better, told, least)), None
+        bits = told(state[0])
+        return (state, jnp.where(bits < least, state[0], best), jnp.minimum(bits, least)), None
 
-    start = jnp.sum(jnp.where(valid, code_length(Model(params, fixed), validation), 0.0))
-    carry = ((params, optimiser.init(params)), params, start)
+    # the start is the independent model, which the mixture has anyway: any round beats it, unless it went astray
+    carry = ((start, optimiser.init(start)), start, jnp.inf)
     (_, best, _), _ = jax.lax.scan(round_, carry, jnp.arange(plan.checks))
-    return best
+    return named(best)

@@ -8,20 +8,20 @@ import numpy as np
 from jaxtyping import Float, Int, UInt32
 
 from jaxentropy.estimators import binary_entropy
-from jaxentropy.patterns import Array, unpack, words_for
+from jaxentropy.patterns import WORD_BITS, Array, unpack
 
 # P(weight ≤ k) for k = 0 .. 11 of a Poisson distribution of mean 1, as thresholds for 32 uniform bits
 _POISSON = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 12)]))
 _THRESHOLDS = np.minimum(np.round(_POISSON * 2.0**32), 2.0**32 - 1).astype(np.uint32)
 
 
-@partial(jax.jit, static_argnames=("widths", "num_classes", "replicates", "chunk_size"))
+@partial(jax.jit, static_argnames=("num_classes", "replicates", "chunk_size"))
 def layer_entropies(
     words: tuple[UInt32[Array, "n _"], ...],
     labels: Int[Array, " n"],
     seed: int | Int[Array, ""],
     *,
-    widths: tuple[int, ...],
+    widths: tuple[int | Int[Array, ""], ...],
     num_classes: int,
     replicates: int,
     chunk_size: int = 512,
@@ -34,7 +34,7 @@ def layer_entropies(
 
     Args:
         words: packed patterns of each layer.
-        labels: ``int[n]``, each in ``0 .. num_classes - 1``.
+        labels: ``int[n]``; an input with a label outside ``0 .. num_classes - 1`` is not counted.
         seed: of the weights.
         widths: neurons of each layer.
         num_classes: number of classes.
@@ -44,9 +44,11 @@ def layer_entropies(
     Edge contract: an empty class is NaN; in a class of one or two inputs some replicates are NaN (no input drawn).
     """
     side_by_side = jnp.concatenate([jnp.asarray(w) for w in words], axis=1)
-    ends_of_words = np.cumsum([words_for(w) for w in widths])[:-1].tolist()
+    # neurons that fill up a layer's last word are always off: they add nothing but zeros
+    places = [WORD_BITS * w.shape[1] for w in words]
+    labels = jnp.where((labels >= 0) & (labels < num_classes), labels, num_classes)
     order = jnp.argsort(labels)
-    sizes = jnp.zeros(num_classes, jnp.int32).at[labels].add(1)
+    sizes = jnp.zeros(num_classes, jnp.int32).at[labels].add(1, mode="drop")
     offsets = jnp.cumsum(sizes) - sizes
     key = jax.random.key(seed)
 
@@ -61,15 +63,12 @@ def layer_entropies(
             )
             weights = jnp.sum(bits[..., None] >= _THRESHOLDS, axis=-1).astype(jnp.float32) * (rows < size)
             patterns = side_by_side[order[jnp.minimum(offset + rows, len(order) - 1)]]
-            states = [
-                unpack(w, width).astype(jnp.float32)
-                for w, width in zip(jnp.split(patterns, ends_of_words, axis=1), widths, strict=True)
-            ]
-            return on + weights @ jnp.concatenate(states, axis=1), total + weights.sum(1)
+            return on + weights @ unpack(patterns, sum(places)).astype(jnp.float32), total + weights.sum(1)
 
-        zeros = jnp.zeros((replicates, sum(widths))), jnp.zeros(replicates)
+        zeros = jnp.zeros((replicates, sum(places))), jnp.zeros(replicates)
         on, total = jax.lax.fori_loop(0, -(-size // chunk_size), add, zeros)
         neurons = binary_entropy(on / total[:, None])
-        return jnp.stack([h.mean(1) for h in jnp.split(neurons, np.cumsum(widths)[:-1].tolist(), axis=1)])
+        ends = np.cumsum(places)[:-1].tolist()
+        return jnp.stack([h.sum(1) / width for h, width in zip(jnp.split(neurons, ends, axis=1), widths, strict=True)])
 
     return jax.lax.map(one_class, jnp.arange(num_classes)).swapaxes(0, 1)

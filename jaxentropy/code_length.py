@@ -25,6 +25,7 @@ import numpy as np
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from jaxentropy import autoregressive
+from jaxentropy.shapes import rounded
 
 MODELS = ("independent", "Chow-Liu tree", "Bernoulli mixture", "autoregressive", "repeats", "uniform")
 WIDEST_TREE = 1024
@@ -130,7 +131,7 @@ def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, see
 
 def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
     """These rows of each class, padded with rows of zeros to one length: a round one, so that few programs compile."""
-    longest = autoregressive.rounded(max(max(map(len, rows)), 1))
+    longest = rounded(max(max(map(len, rows)), 1))
     part = np.zeros((len(rows), longest, states.shape[-1]), np.uint8)
     for c, chosen in enumerate(rows):
         part[c, : len(chosen)] = states[c, chosen]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,6 +34,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3},
 }
 _RECORD_BATCH = 1000
+_BRACKETS = "brackets"
 
 
 def _by_model(metavar: str, defaults: str):
@@ -147,6 +149,7 @@ def run(
         if not (folder / report.PROFILE).exists():
             claim(folder, "run", dataclasses.asdict(configs[model]) | {"data": data.digest()})
             save_profile(_profile(configs[model], data, folder, progress, say), folder / report.PROFILE)
+            shutil.rmtree(folder / _BRACKETS, ignore_errors=True)
     return {model: load_profile(folder / report.PROFILE) for model, folder in folders.items()}
 
 
@@ -297,6 +300,7 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
         bootstrap=config.bootstrap,
         seed=config.seed,
         bounds=config.bounds,
+        checkpoints=folder / _BRACKETS,
         progress=progress,
     )
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""

@@ -1,11 +1,12 @@
 """Files that appear whole or not at all, and are read whole or not at all."""
 
+import hashlib
 import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,22 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` as UTF-8, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def kept(folder: Path | None, key: Iterable[bytes], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What ``make`` returns; made once for each ``key`` and kept in ``folder``, if there is one."""
+    if folder is None:
+        return make()
+    digest = hashlib.blake2b(digest_size=16)
+    for part in key:
+        digest.update(part)
+    path = folder / f"{digest.hexdigest()}.npy"
+    with suppress(OSError, ValueError, EOFError):
+        return np.load(path)
+    made = make()
+    with atomic_path(path) as temporary:
+        np.save(temporary, made)
+    return made
 
 
 @contextmanager

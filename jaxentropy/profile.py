@@ -1,26 +1,31 @@
 """Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from scipy.special import entr
 from tqdm import tqdm
 
 from jaxentropy.bootstrap import layer_entropies
 from jaxentropy.bounds import brackets
 from jaxentropy.counts import PatternCounts, count_words
 from jaxentropy.errors import InputError
-from jaxentropy.estimators import binary_entropy, estimate, estimator, label
+from jaxentropy.estimators import estimate, estimator, label
+from jaxentropy.files import kept
 from jaxentropy.host import on_host
-from jaxentropy.patterns import unpack
+from jaxentropy.patterns import WORD_BITS, Array, unpack
 from jaxentropy.recording import Recording
+from jaxentropy.shapes import power_of_two, with_room
 
 Recordings = Recording | Sequence[Recording]
 
@@ -83,6 +88,7 @@ def profile(
     bounds: bool = True,
     confidence: float = 0.95,
     seed: int = 0,
+    checkpoints: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Entropies of the activation patterns by layer and class, with their nulls and diagnostics.
@@ -104,6 +110,7 @@ def profile(
             for each network, seed, layer and class: seconds a layer.
         confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
         seed: of the permutations, of the bootstrap, and of the brackets' models.
+        checkpoints: folder that keeps finished brackets, so that a killed call goes on where it was.
         progress: show a bar on standard error while brackets are made.
 
     Returns:
@@ -153,7 +160,7 @@ def profile(
     neurons = []
     for name in words:
         for layer_words, width in zip(words[name], first.widths, strict=True):
-            table = jax.tree.map(np.asarray, _count(layer_words, labels[name], first.num_classes, width))
+            table = _count(layer_words, labels[name], first.num_classes, width)
             neurons.append(_neurons(*table))
             tables.append(table)
     by_class = _estimates([table for table, _ in tables], tuple(estimators))
@@ -171,7 +178,7 @@ def profile(
     dims, coverage = variables["coverage"]
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     if bounds:
-        variables |= _bounds(words, first, confidence, seed, progress)
+        variables |= _bounds(words, first, confidence, seed, checkpoints, progress)
     if bootstrap and len(first.layers) > 1:
         corrected = dict(zip(words, variables["neuron_entropy_corrected"][1], strict=True))
         variables |= _falls(words, corrected, first, bootstrap, seed)
@@ -245,14 +252,24 @@ def _arrange(
     return networks, has_network, has_seed
 
 
-@partial(jax.jit, static_argnames=("num_classes", "width"))
-def _count(words, labels, num_classes, width) -> tuple[PatternCounts, PatternCounts]:
+def _count(words: np.ndarray, labels: np.ndarray, num_classes: int, width: int) -> tuple[PatternCounts, PatternCounts]:
     """Counts by class and over all classes; words ``[seed, n, word]``, labels ``[seed, shuffle, n]``."""
+    flat = [
+        jax.tree.map(np.asarray, _count_one(*with_room(own, by, num_classes), num_classes=num_classes))
+        for own, shuffled in zip(words, labels, strict=True)
+        for by in shuffled
+    ]
+    counts = jax.tree.map(lambda *x: np.stack(x).reshape(*labels.shape[:2], *x[0].shape), *flat)
+    by_class, pooled = (c._replace(on=c.on[..., :width]) for c in counts)
+    return by_class, pooled
 
-    def both(words, labels):
-        return count_words(words, labels, num_classes, width), count_words(words, jnp.zeros_like(labels), 1, width)
 
-    return jax.vmap(jax.vmap(both, in_axes=(None, 0)))(words, labels)
+@partial(jax.jit, static_argnames="num_classes")
+def _count_one(words, labels, num_classes):
+    """Of whole words, so that layers whose last words differ in length share a program."""
+    width = WORD_BITS * words.shape[1]
+    whole = jnp.where(labels < num_classes, 0, 1)
+    return count_words(words, labels, num_classes, width), count_words(words, whole, 1, width)
 
 
 class _Estimates(NamedTuple):
@@ -276,8 +293,8 @@ def _neurons(by_class: PatternCounts, pooled: PatternCounts) -> _Cell:
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
         correction = (1 - constant[0] - constant[1]) / (2 * n * math.log(2))
-    neuron = on_host(binary_entropy, rate).mean(-1)
-    pooled_entropy = on_host(binary_entropy, pooled.on[..., 0, :] / pooled.n).mean(-1)
+    neuron = _binary_entropy(rate).mean(-1)
+    pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
         "neuron_entropy_corrected": (("class",), neuron + correction),
@@ -287,6 +304,10 @@ def _neurons(by_class: PatternCounts, pooled: PatternCounts) -> _Cell:
         "always_off": (("class",), constant[0]),
     }
     return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+
+
+def _binary_entropy(rate: Array) -> np.ndarray:
+    return (entr(np.asarray(rate)) + entr(1 - np.asarray(rate))) / math.log(2)
 
 
 def _patterns(
@@ -336,10 +357,13 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
     Where all patterns of a class differ only the plug-in is given: any other estimate would be a function of n alone.
     """
     used = max(int((c.j > 0).sum(-1).max(initial=1)) for c in counts)
-    slots = min(1 << (used - 1).bit_length(), counts[0].j.shape[-1])
-    f = [c.f[..., :slots] for c in counts]
-    j = [np.broadcast_to(c.j[..., None, :slots], c.f[..., :slots].shape) for c in counts]
+    # slots and rows are rounded up: few shapes, few compilations
+    slots = power_of_two(used, least=16)
+    f = [_resize(c.f, slots) for c in counts]
+    j = [np.broadcast_to(_resize(c.j, slots)[..., None, :], own.shape) for c, own in zip(counts, f, strict=True)]
     flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
+    rows = len(flat_f)
+    flat_j, flat_f = (np.pad(a, ((0, power_of_two(rows, least=64) - rows), (0, 0))) for a in (flat_j, flat_f))
     by_method = {e: on_host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
     n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
     meaningless = ((n > 1) & (n == distinct))[:, None] & (np.array(estimators) != "plugin")
@@ -347,16 +371,26 @@ def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> 
         np.where(meaningless, np.nan, np.stack([by_method[e][i] for e in estimators], axis=-1)) for i in (0, 1)
     )
     ends = np.cumsum([a[..., 0].size for a in f])[:-1]
+    split = (np.split(array[:rows], ends) for array in (by_method["plugin"][0], values, errors))
     return [
         _Estimates(*(part.reshape(*table.shape[:-1], *part.shape[1:]) for part in parts))
-        for table, *parts in zip(
-            f, *(np.split(array, ends) for array in (by_method["plugin"][0], values, errors)), strict=True
-        )
+        for table, *parts in zip(f, *split, strict=True)
     ]
 
 
+def _resize(array: Array, slots: int) -> np.ndarray:
+    """So many slots on the last axis: unused ones cut off or added."""
+    kept = np.asarray(array)[..., :slots]
+    return np.pad(kept, [(0, 0)] * (array.ndim - 1) + [(0, slots - kept.shape[-1])])
+
+
 def _bounds(
-    words: dict[str, list[np.ndarray]], first: Recording, confidence: float, seed: int, progress: bool
+    words: dict[str, list[np.ndarray]],
+    first: Recording,
+    confidence: float,
+    seed: int,
+    checkpoints: str | os.PathLike | None,
+    progress: bool,
 ) -> _Cell:
     """Brackets of the joint entropy and of the total correlation; NaN for shuffled labels, which need none."""
     names = ("pattern_lower", "pattern_upper", "total_correlation_lower", "total_correlation_upper")
@@ -365,9 +399,16 @@ def _bounds(
     rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
     recorded = [(i, layers) for i, (name, layers) in enumerate(words.items()) if name != "shuffled"]
     cells = [(i, s, k, own[s]) for i, layers in recorded for k, own in enumerate(layers) for s in range(seeds)]
+    folder = Path(checkpoints) if checkpoints is not None else None
+    settings = repr((version("jaxentropy"), first.labels.dtype, first.num_classes, confidence, seed)).encode()
     for i, s, k, packed in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
-        states = np.asarray(unpack(packed, first.widths[k]))
-        found[:, i, s, k] = brackets([states[r] for r in rows], confidence, seed)[: len(names)]
+
+        def bracketed(packed=packed, width=first.widths[k]):
+            states = np.asarray(unpack(packed, width))
+            return np.array(brackets([states[r] for r in rows], confidence, seed)[: len(names)])
+
+        key = (settings, repr(first.widths[k]).encode(), packed.tobytes(), first.labels.tobytes())
+        found[:, i, s, k] = kept(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 
@@ -385,7 +426,7 @@ def _falls(
         widths=first.widths,
         num_classes=first.num_classes,
         replicates=replicates,
-        chunk_size=min(512, 1 << (largest - 1).bit_length()),
+        chunk_size=128 if largest <= 128 else 512,
     )
     fall = {name: -np.diff(entropy, axis=1) for name, entropy in corrected.items()}
     spread = {name: np.full(values.shape, np.nan) for name, values in fall.items()}
@@ -395,7 +436,8 @@ def _falls(
             fall[name] = np.full_like(fall[name], np.nan)
         else:
             by_seed = zip(*words[name], strict=True)
-            entropies = np.stack([np.asarray(resample(layers, first.labels, seed), float) for layers in by_seed])
+            replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
+            entropies = np.stack([np.asarray(own, float) for own in replicated])
             resampled[name] = -np.diff(entropies, axis=1)
             spread[name] = _spread(resampled[name])
     dims = ("seed", "step", "class")
@@ -409,6 +451,12 @@ def _falls(
         result["excess_fall_se"] = (dims, _spread(excess))
         result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
     return result
+
+
+def _side_by_side(layers: Sequence[np.ndarray], first: Recording) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Every layer's words and the labels, with room."""
+    padded = [with_room(words, first.labels, first.num_classes) for words in layers]
+    return tuple(words for words, _ in padded), padded[0][1]
 
 
 def _spread(replicates: np.ndarray) -> np.ndarray:

@@ -1,3 +1,4 @@
+import sys
 from typing import Any
 
 import jax
@@ -6,6 +7,7 @@ import pytest
 import xarray as xr
 
 import jaxentropy as je
+from jaxentropy.bounds import Brackets
 from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
 from tests import oracles
 from tests.conftest import random_recording
@@ -106,7 +108,7 @@ def test_dimensions_follow_what_was_given(recordings, dataset):
         (one, {"shuffles": 2}, {"network"}),
     )
     for given, extra, dims in cases:
-        found = profile(given, bootstrap=10, bounds=False, estimators=("plugin",), **extra)
+        found = profile(given, bootstrap=50, bounds=False, estimators=("plugin",), **extra)
         assert set(found.neuron_fall.dims) == {"step", "class"} | dims
     assert profile(one, shuffles=2, bootstrap=0, bounds=False).network.values.tolist() == ["recorded", "shuffled"]
 
@@ -193,7 +195,7 @@ def test_falls_and_their_errors(recordings, dataset):
 
 def test_edge_contract_empty_and_single_classes():
     recording = random_recording(5, labels=np.array([0] * 50 + [1] + [3] * 49), classes=4)
-    ds = profile(recording, bootstrap=20, bounds=False)
+    ds = profile(recording, bootstrap=50, bounds=False)
     assert ds.n.values.tolist() == [50, 1, 0, 49]
     empty, single = ds.isel({"class": 2}), ds.isel({"class": 1})
     for name in ("neuron_entropy", "pattern_entropy", "unique_fraction", "coverage", "always_on", "neuron_fall"):
@@ -206,7 +208,7 @@ def test_edge_contract_empty_and_single_classes():
 
 
 def test_float32_users_stay_in_float32(recordings):
-    profile(recordings["trained"][0], bootstrap=5, bounds=False)
+    profile(recordings["trained"][0], bootstrap=50, bounds=False)
     assert not jax.config.read("jax_enable_x64")
     assert jax.numpy.asarray(1.0).dtype == np.float32
 
@@ -271,3 +273,31 @@ def test_planted_bug_averaging_batch_entropies_is_seen(recordings):
     averaged = np.mean([oracles.neuron_entropy(states[i : i + 16]) for i in range(0, len(states), 16)])
     pooled = float(profile(recordings["trained"][0], bootstrap=0, bounds=False).neuron_entropy_pooled.sel(layer="fc2"))
     assert pooled - averaged > 0.02
+
+
+def test_a_killed_profile_goes_on_from_its_finished_brackets(tmp_path, monkeypatch):
+    """Killed in the third of four layers, damaged on disk, then called again; other settings take nothing from it."""
+    made = []
+
+    def dies_at_third(patterns, confidence, seed):
+        made.append(patterns[0].shape)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        on = np.array([p.sum() + seed for p in patterns], float)
+        return Brackets(on, on + 1, on + 2, on + 3, ("",) * len(on))
+
+    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", dies_at_third)
+    recording = random_recording(5, n=60, widths=(5, 7, 7, 9))
+    settings: Any = {"bootstrap": 0, "estimators": ("plugin",), "checkpoints": tmp_path / "kept"}
+    with pytest.raises(KeyboardInterrupt):
+        profile(recording, **settings)
+    found = profile(recording, **settings)
+    assert [width for _, width in made] == [5, 7, 7, 7, 9]
+    assert made == [(20, width) for _, width in made]
+    without = profile(recording, **(settings | {"checkpoints": None}))
+    xr.testing.assert_identical(found, without)
+    del made[3:]
+    next((tmp_path / "kept").iterdir()).write_bytes(b"no array")
+    xr.testing.assert_identical(profile(recording, **settings), without)
+    assert len(made) == 4
+    assert (profile(recording, seed=1, **settings).pattern_lower == found.pattern_lower + 1).all()

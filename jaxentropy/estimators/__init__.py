@@ -53,6 +53,7 @@ from jaxentropy.estimators.diagnostics import (
 from jaxentropy.estimators.unseen import unseen
 from jaxentropy.host import on_host
 from jaxentropy.patterns import Array
+from jaxentropy.shapes import power_of_two
 
 __all__ = [
     "COVERAGE_LIMITS",
@@ -212,7 +213,7 @@ def _multiplicities(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(j, f) of each row. Slots and rows are rounded up to powers of 2: few shapes, few compilations."""
     found = [np.unique(row[row > 0], return_counts=True) for row in counts]
     slots = max((len(times) for times, _ in found), default=0)
-    shape = (1 << (len(found) - 1).bit_length(), max(16, 1 << (slots - 1).bit_length()))
+    shape = (power_of_two(len(found)), power_of_two(slots, least=16))
     j, f = np.zeros((2, *shape), int)
     for i, (times, patterns) in enumerate(found):
         j[i, : len(times)], f[i, : len(times)] = times, patterns
