@@ -1,19 +1,28 @@
 """Annotations are checked while the tests run; data that several tests share."""
 
 import os
+import sys
 
 os.environ.setdefault("MPLBACKEND", "agg")
-# hundreds of tiny programs: optimising their machine code takes longer than running them
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+if not {"slow", "calibration"} & set(sys.argv):
+    # hundreds of tiny programs: optimising their machine code takes longer than running them
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
+# what is first imported under the hook loses its cached bytecode: seconds in each process
+import flax.linen  # noqa: F401
+import h5netcdf  # noqa: F401
+import matplotlib.pyplot as plt
+import numpy as np
+import optax  # noqa: F401
+import orbax.checkpoint  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+import tyro  # noqa: F401
+import xarray  # noqa: F401
 from jaxtyping import install_import_hook
 
 hook = install_import_hook("jaxentropy", "beartype.beartype")
 hook.__enter__()
-
-import matplotlib.pyplot as plt
-import numpy as np
-import pytest
 
 import jaxentropy as je
 from jaxentropy.datasets import Dataset

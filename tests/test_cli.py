@@ -23,7 +23,7 @@ SMALL = [
     "--epochs",
     "3",
     "--bootstrap",
-    "20",
+    "50",
     "--batch-size",
     "16",
     "--no-bounds",
@@ -103,7 +103,7 @@ def test_the_profile_is_that_of_the_recordings(finished):
         kind: [je.Recording.load(finished / f"recordings/{kind}-seed{s:03d}.npz") for s in (0, 1)]
         for kind in ("trained", "untrained")
     }
-    ours = je.profile(recordings, bootstrap=20, bounds=False)
+    ours = je.profile(recordings, bootstrap=50, bounds=False)
     theirs = je.load_profile(finished / "profile.nc")
     xr.testing.assert_identical(
         theirs[list(ours.data_vars)].drop_vars("epoch", errors="ignore").drop_attrs(), ours.drop_attrs()
@@ -208,7 +208,7 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
 def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
     random_recording(0).save(tmp_path / "r.npz")
     assert (
-        command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "20", "--no-bounds")[0]
+        command(capsys, "analyze", tmp_path / "r.npz", "--out", tmp_path / "a", "--bootstrap", "50", "--no-bounds")[0]
         == 0
     )
     np.savez(tmp_path / "one.npz", labels=np.arange(90) % 3, only=np.random.default_rng(0).normal(size=(90, 5)))
@@ -223,7 +223,7 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", labels=labels, a=rng.normal(size=(200, 8)), b=rng.normal(size=(200, 8)))
     status, out, _ = command(
-        capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "20", "--no-bounds"
+        capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "50", "--no-bounds"
     )
     assert status == 0
     assert "No input of class 1" in out

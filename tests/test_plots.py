@@ -15,7 +15,7 @@ def recordings():
 
 @pytest.fixture(scope="module")
 def dataset(recordings):
-    return je.profile(recordings, bootstrap=20, bounds=False)
+    return je.profile(recordings, bootstrap=50, bounds=False)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def profile() -> xr.Dataset:
         je.Recording(r.layers, r.widths, r.words, r.labels, ("a", "b", "c", "none"), {"seed": s})
         for s, r in enumerate(group)
     ]
-    return je.profile({"trained": group}, bootstrap=5, bounds=False)
+    return je.profile({"trained": group}, bootstrap=50, bounds=False)
 
 
 def cells(table: str) -> list[dict[str, str]]:

@@ -76,7 +76,7 @@ def test_pattern_entropy_is_judged_where_it_is_known():
 def plain() -> xr.Dataset:
     """Two seeds of a trained network and its twin: three layers whose point estimates decide nothing."""
     group = [coins([0.5, 0.5, 0.5], n=60, width=24, seed=s) for s in (0, 1)]
-    return je.profile({"trained": group, "untrained": group}, bootstrap=5, bounds=False)
+    return je.profile({"trained": group, "untrained": group}, bootstrap=50, bounds=False)
 
 
 def bracketed(profile, brackets, reliability="bounds only") -> xr.Dataset:
@@ -189,7 +189,7 @@ def test_every_pair_of_layers_is_named_with_its_classes(plain):
 
 def test_of_many_layers_only_the_pairs_with_an_answer_are_listed():
     """Nine layers have 36 pairs: the last layer lies under the first three, for certain."""
-    many = je.profile({"recorded": coins([0.5] * 9, n=40, width=12)}, bootstrap=5, bounds=False)
+    many = je.profile({"recorded": coins([0.5] * 9, n=40, width=12)}, bootstrap=50, bounds=False)
     verdict = je.verdict(bracketed(many, [(9, 20)] * 3 + [(5, 20)] * 5 + [(2, 8)]))
     listed = [line.split()[1] for line in verdict.text.splitlines() if line.startswith("| fc")]
     assert listed == ["fc1→fc9", "fc2→fc9", "fc3→fc9"]
