@@ -48,7 +48,7 @@ def bracket(patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_
     "Cross-validation confidence intervals for test error", 2020), right for large samples. With ``finite_sample=True``
     the later half of the inputs is read in order by models of what came before, and the term is a betting bound
     (Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", 2024), which holds for any
-    sample size. It costs tenths of a bit for thousands of inputs, and tens of bits for a hundred
+    sample size. It costs tenths of a bit for thousands of inputs, and more than ten for a hundred
     (docs/calibration.md).
 
     Args:
