@@ -7,36 +7,32 @@ from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from scipy.special import entr
 from tqdm import tqdm
 
 from jaxentropy.bootstrap import layer_entropies
 from jaxentropy.bounds import brackets
-from jaxentropy.counts import PatternCounts, count_words
+from jaxentropy.counts import PatternCounts
 from jaxentropy.errors import InputError
-from jaxentropy.estimators import estimate, estimator, label
+from jaxentropy.estimators import estimator, label
 from jaxentropy.files import kept
-from jaxentropy.host import on_host
-from jaxentropy.patterns import WORD_BITS, Array, unpack
+from jaxentropy.patterns import unpack
+from jaxentropy.quantities import (
+    MIN_COINCIDENT_PAIRS,
+    MIN_COVERAGE,
+    SATURATION_LIMIT,
+    Cell,
+    count_layer,
+    estimate_tables,
+    neuron_quantities,
+    pattern_quantities,
+)
 from jaxentropy.recording import Recording
-from jaxentropy.shapes import power_of_two, with_room
+from jaxentropy.shapes import with_room
 
 Recordings = Recording | Sequence[Recording]
-
-SATURATION_LIMIT = 0.9
-"""A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
-sets the number …"""
-MIN_COINCIDENT_PAIRS = 10
-"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from …"""
-MIN_COVERAGE = 0.5
-"""… or where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number
-of bits, even beside a common pattern that keeps the plug-in low."""
 
 _LONG_NAMES = {
     "n": ("inputs of the class", "1"),
@@ -160,13 +156,13 @@ def profile(
     neurons = []
     for name in words:
         for layer_words, width in zip(words[name], first.widths, strict=True):
-            table = _count(layer_words, labels[name], first.num_classes, width)
-            neurons.append(_neurons(*table))
+            table = count_layer(layer_words, labels[name], first.num_classes, width)
+            neurons.append(neuron_quantities(*table))
             tables.append(table)
-    by_class = _estimates([table for table, _ in tables], tuple(estimators))
-    pooled = _estimates([table for _, table in tables], tuple(estimators))
+    by_class = estimate_tables([table for table, _ in tables], tuple(estimators))
+    pooled = estimate_tables([table for _, table in tables], tuple(estimators))
     cells = [
-        n | _patterns(*table, *estimates)
+        n | pattern_quantities(*table, *estimates)
         for n, table, *estimates in zip(neurons, tables, by_class, pooled, strict=True)
     ]
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
@@ -252,138 +248,6 @@ def _arrange(
     return networks, has_network, has_seed
 
 
-def _count(words: np.ndarray, labels: np.ndarray, num_classes: int, width: int) -> tuple[PatternCounts, PatternCounts]:
-    """Counts by class and over all classes; words ``[seed, n, word]``, labels ``[seed, shuffle, n]``."""
-    flat = [
-        jax.tree.map(np.asarray, _count_one(*with_room(own, by, num_classes), num_classes=num_classes))
-        for own, shuffled in zip(words, labels, strict=True)
-        for by in shuffled
-    ]
-    counts = jax.tree.map(lambda *x: np.stack(x).reshape(*labels.shape[:2], *x[0].shape), *flat)
-    by_class, pooled = (c._replace(on=c.on[..., :width]) for c in counts)
-    return by_class, pooled
-
-
-@partial(jax.jit, static_argnames="num_classes")
-def _count_one(words, labels, num_classes):
-    """Of whole words, so that layers whose last words differ in length share a program."""
-    width = WORD_BITS * words.shape[1]
-    whole = jnp.where(labels < num_classes, 0, 1)
-    return count_words(words, labels, num_classes, width), count_words(words, whole, 1, width)
-
-
-class _Estimates(NamedTuple):
-    """Bits, ``[seed, shuffle, class]`` for the plug-in, with a further axis ``estimator`` for the others."""
-
-    plugin: np.ndarray
-    values: np.ndarray
-    errors: np.ndarray
-
-
-_Cell = dict[str, tuple[tuple[str, ...], np.ndarray]]
-"""One layer's quantities: variable → (its dimensions after seed, values averaged over shuffles)."""
-
-
-def _neurons(by_class: PatternCounts, pooled: PatternCounts) -> _Cell:
-    """The quantities that come from the counts of single neurons."""
-    n = by_class.n.astype(float)
-    empty = n == 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = n / n.sum(-1, keepdims=True)
-        rate = by_class.on / n[..., None]
-        constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
-        correction = (1 - constant[0] - constant[1]) / (2 * n * math.log(2))
-    neuron = _binary_entropy(rate).mean(-1)
-    pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
-    values = {
-        "neuron_entropy": (("class",), neuron),
-        "neuron_entropy_corrected": (("class",), neuron + correction),
-        "neuron_entropy_pooled": ((), pooled_entropy),
-        "neuron_information": ((), pooled_entropy - np.where(empty, 0.0, share * neuron).sum(-1)),
-        "always_on": (("class",), constant[1]),
-        "always_off": (("class",), constant[0]),
-    }
-    return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
-
-
-def _binary_entropy(rate: Array) -> np.ndarray:
-    return (entr(np.asarray(rate)) + entr(1 - np.asarray(rate))) / math.log(2)
-
-
-def _patterns(
-    by_class: PatternCounts, pooled: PatternCounts, estimates: _Estimates, pooled_estimates: _Estimates
-) -> _Cell:
-    """The quantities that come from the multiplicities of joint patterns."""
-    n, total = by_class.n.astype(float), pooled.n.astype(float)
-    empty = n == 0
-    distinct, coverage, pairs, saturation, saturated = _diagnose(by_class, estimates)
-    saturated_pooled = _diagnose(pooled, pooled_estimates)[-1][..., 0]
-    pooled_entropy = pooled_estimates.values[..., 0, :]
-    # an empty class has no weight in the mean over classes
-    conditional = np.where(empty[..., None], 0.0, (n / total)[..., None] * estimates.values).sum(-2)
-    untold = saturated_pooled | (saturated & ~empty).any(-1)
-    values = {
-        "pattern_entropy": (("class", "estimator"), estimates.values),
-        "pattern_entropy_se": (("class", "estimator"), estimates.errors),
-        "pattern_entropy_pooled": (("estimator",), pooled_entropy),
-        "pattern_information": (("estimator",), np.where(untold[..., None], np.nan, pooled_entropy - conditional)),
-        "patterns": (("class",), np.where(empty, np.nan, distinct)),
-        "unique_fraction": (("class",), np.where(empty, np.nan, distinct / np.maximum(n, 1))),
-        "coverage": (("class",), coverage),
-        "coincident_pairs": (("class",), np.where(empty, np.nan, pairs)),
-        "saturation": (("class",), saturation),
-    }
-    averaged = {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
-    flags = {"saturated": (("class",), saturated.any(1)), "saturated_pooled": ((), saturated_pooled.any(1))}
-    return averaged | flags
-
-
-def _diagnose(counts: PatternCounts, estimates: _Estimates) -> tuple[Any, Any, Any, Any, Any]:
-    """(different patterns, coverage, coincident pairs, saturation, saturated) of each class."""
-    n, j = counts.n.astype(float), counts.j[..., None, :].astype(float)
-    distinct = counts.f.sum(-1, dtype=float)
-    pairs = (counts.f * j * (j - 1) / 2).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        coverage = 1 - (counts.f * (j == 1)).sum(-1) / n
-        saturation = np.where(n > 1, estimates.plugin / np.log2(n), np.nan)
-        # written so that NaN counts as saturated
-        trusted = (saturation <= SATURATION_LIMIT) & (pairs >= MIN_COINCIDENT_PAIRS) & (coverage >= MIN_COVERAGE)
-    return distinct, coverage, pairs, saturation, ~trusted
-
-
-def _estimates(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> list[_Estimates]:
-    """Entropies and standard errors of all tables in one compiled call an estimator, in float64.
-
-    Where all patterns of a class differ only the plug-in is given: any other estimate would be a function of n alone.
-    """
-    used = max(int((c.j > 0).sum(-1).max(initial=1)) for c in counts)
-    # slots and rows are rounded up: few shapes, few compilations
-    slots = power_of_two(used, least=16)
-    f = [_resize(c.f, slots) for c in counts]
-    j = [np.broadcast_to(_resize(c.j, slots)[..., None, :], own.shape) for c, own in zip(counts, f, strict=True)]
-    flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
-    rows = len(flat_f)
-    flat_j, flat_f = (np.pad(a, ((0, power_of_two(rows, least=64) - rows), (0, 0))) for a in (flat_j, flat_f))
-    by_method = {e: on_host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
-    n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
-    meaningless = ((n > 1) & (n == distinct))[:, None] & (np.array(estimators) != "plugin")
-    values, errors = (
-        np.where(meaningless, np.nan, np.stack([by_method[e][i] for e in estimators], axis=-1)) for i in (0, 1)
-    )
-    ends = np.cumsum([a[..., 0].size for a in f])[:-1]
-    split = (np.split(array[:rows], ends) for array in (by_method["plugin"][0], values, errors))
-    return [
-        _Estimates(*(part.reshape(*table.shape[:-1], *part.shape[1:]) for part in parts))
-        for table, *parts in zip(f, *split, strict=True)
-    ]
-
-
-def _resize(array: Array, slots: int) -> np.ndarray:
-    """So many slots on the last axis: unused ones cut off or added."""
-    kept = np.asarray(array)[..., :slots]
-    return np.pad(kept, [(0, 0)] * (array.ndim - 1) + [(0, slots - kept.shape[-1])])
-
-
 def _bounds(
     words: dict[str, list[np.ndarray]],
     first: Recording,
@@ -391,7 +255,7 @@ def _bounds(
     seed: int,
     checkpoints: str | os.PathLike | None,
     progress: bool,
-) -> _Cell:
+) -> Cell:
     """Brackets of the joint entropy and of the total correlation; NaN for shuffled labels, which need none."""
     names = ("pattern_lower", "pattern_upper", "total_correlation_lower", "total_correlation_upper")
     seeds = len(next(iter(words.values()))[0])
@@ -400,14 +264,14 @@ def _bounds(
     recorded = [(i, layers) for i, (name, layers) in enumerate(words.items()) if name != "shuffled"]
     cells = [(i, s, k, own[s]) for i, layers in recorded for k, own in enumerate(layers) for s in range(seeds)]
     folder = Path(checkpoints) if checkpoints is not None else None
-    settings = repr((version("jaxentropy"), first.labels.dtype, first.num_classes, confidence, seed)).encode()
     for i, s, k, packed in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
 
         def bracketed(packed=packed, width=first.widths[k]):
             states = np.asarray(unpack(packed, width))
             return np.array(brackets([states[r] for r in rows], confidence, seed)[: len(names)])
 
-        key = (settings, repr(first.widths[k]).encode(), packed.tobytes(), first.labels.tobytes())
+        settings = (version("jaxentropy"), first.widths[k], first.num_classes, confidence, seed)
+        key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
         found[:, i, s, k] = kept(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
@@ -418,7 +282,7 @@ def _falls(
     first: Recording,
     replicates: int,
     seed: int,
-) -> _Cell:
+) -> Cell:
     """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
     largest = int(np.bincount(first.labels).max())
     resample = partial(
@@ -441,7 +305,7 @@ def _falls(
             resampled[name] = -np.diff(entropies, axis=1)
             spread[name] = _spread(resampled[name])
     dims = ("seed", "step", "class")
-    result: _Cell = {
+    result: Cell = {
         "neuron_fall": (("network", *dims), np.stack(list(fall.values()))),
         "neuron_fall_se": (("network", *dims), np.stack(list(spread.values()))),
     }
