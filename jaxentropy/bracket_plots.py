@@ -12,6 +12,7 @@ from jaxentropy.style import (
     MEAN,
     class_colors,
     depth_axis,
+    draw_points,
     network_color,
     network_names,
     network_title,
@@ -40,7 +41,7 @@ def bracket_by_depth(
     """Certified brackets against depth: two thin lines a class (mean over seeds), and their mean as a band.
 
     For ``pattern_entropy`` the ceiling log₂ n of the plug-in is drawn, and the mean of the estimates, if the profile
-    has this estimator. The network ``shuffled`` has no brackets.
+    has this estimator: hollow where ``saturated`` in any seed and class. The network ``shuffled`` has no brackets.
 
     Args:
         profile: what ``jaxentropy.profile`` returned, with ``bounds=True``.
@@ -70,10 +71,9 @@ def bracket_by_depth(
         top = max(top, draw_ceiling(ax, profile, told="below"))
         if estimator in profile.estimator.values:
             estimates = occupied(profile, one[quantity].sel(estimator=estimator)).mean(["class", "seed"], skipna=False)
-            ax.plot(
-                x, estimates, color=MEAN, lw=1.6, ls=":", marker="o", ms=3.5, zorder=5,
-                label=f"{ESTIMATOR_NAMES[estimator]},\nmean of classes",
-            )  # fmt: skip
+            told = f"{ESTIMATOR_NAMES[estimator]},\nmean of classes"
+            ax.plot(x, estimates, color=MEAN, lw=1.6, ls=":", zorder=4, label=told)
+            draw_points(ax, x, estimates.values, one.saturated.any(["seed", "class"]).values, MEAN, 5)
     ax.set_ylim(0, 1.05 * top)
     ax.set_ylabel(label)
     return depth_axis(ax, profile)

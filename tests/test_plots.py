@@ -75,6 +75,8 @@ def test_brackets_have_lines_and_a_mean_band(bracketed):
     assert heights(ax.lines[8]) == pytest.approx([np.log2(80)] * 2)
     assert ax.get_ylim()[1] > float(bracketed.pattern_upper.max())
     assert ax.get_ylabel() == "pattern entropy,\ncertified bracket (bits)"
+    hollow = [bool(np.all(face == 1)) for face in ax.collections[-1].get_facecolor()]
+    assert hollow == one.saturated.any("class").values.tolist()
 
 
 def test_the_band_does_not_squash_the_estimates(bracketed, dataset):
