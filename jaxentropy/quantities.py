@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.special import entr
 
@@ -43,21 +41,14 @@ def count_layer(
 ) -> tuple[PatternCounts, PatternCounts]:
     """Counts by class and over all classes; words ``[seed, n, word]``, labels ``[seed, shuffle, n]``."""
     flat = [
-        jax.tree.map(np.asarray, _count_one(*with_room(own, by, num_classes), num_classes=num_classes))
+        # of whole words, so that layers whose last words differ in length share a program
+        jax.tree.map(np.asarray, count_words(*with_room(own, by, num_classes), num_classes, WORD_BITS * own.shape[1]))
         for own, shuffled in zip(words, labels, strict=True)
         for by in shuffled
     ]
     counts = jax.tree.map(lambda *x: np.stack(x).reshape(*labels.shape[:2], *x[0].shape), *flat)
     by_class, pooled = (c._replace(on=c.on[..., :width]) for c in counts)
     return by_class, pooled
-
-
-@partial(jax.jit, static_argnames="num_classes")
-def _count_one(words, labels, num_classes):
-    """Of whole words, so that layers whose last words differ in length share a program."""
-    width = WORD_BITS * words.shape[1]
-    whole = jnp.where(labels < num_classes, 0, 1)
-    return count_words(words, labels, num_classes, width), count_words(words, whole, 1, width)
 
 
 def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:

@@ -1,4 +1,5 @@
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,11 +35,55 @@ def test_counts_agree_with_dictionaries(seed, num_classes, width):
     check_counts(je.count_patterns(states.astype(np.float32), labels, num_classes), states, labels, num_classes)
 
 
-def test_more_inputs_than_a_chunk_and_an_empty_class(rng):
-    states = few_patterns(rng, 2500, 40, 300)
-    labels = rng.integers(0, 4, 2500)
+@pytest.mark.parametrize("at_once", [1, 64, 1 << 21])
+def test_parts_of_any_size_and_an_empty_class(at_once, rng, monkeypatch):
+    """Parts of 1, 32 and all inputs; the last one overlaps its forerunner."""
+    monkeypatch.setattr(counts_module, "_WORDS_AT_ONCE", at_once)
+    n = 150 + at_once % 7  # a shape of its own, so that no program compiled before is used
+    states = few_patterns(rng, n, 40, 60)
+    labels = rng.integers(0, 4, n)
     labels[labels == 2] = 3
     check_counts(je.count_patterns(states, labels, 4), states, labels, 4)
+
+
+@pytest.mark.parametrize("width", [1, 256, 2100])
+def test_more_classes_than_inputs_and_layers_of_any_width(width, rng):
+    states, labels = few_patterns(rng, 60, width, 9), rng.integers(0, 500, 60)
+    check_counts(je.count_patterns(states, labels, 500), states, labels, 500)
+
+
+def test_all_classes_as_one(rng):
+    states, labels = few_patterns(rng, 200, 40, 30), rng.integers(0, 5, 200)
+    counts, pooled = count_words(je.pack(states), labels, 4, 40)
+    check_counts(counts, states, labels, 4)
+    check_counts(pooled, states[labels < 4], np.zeros((labels < 4).sum(), int), 1)
+
+
+def test_verify_accepts_honest_fingerprints_and_refuses_merged_ones(rng, monkeypatch):
+    states, labels = few_patterns(rng, 103, 40, 30), np.zeros(103, int)
+    je.count_patterns(states, labels, 1, verify=True)
+    with pytest.raises(ValueError, match="inside jit"):
+        jax.jit(lambda s: je.count_patterns(s, labels, 1, verify=True))(states)
+    honest = counts_module.fingerprint
+    monkeypatch.setattr(counts_module, "fingerprint", lambda words, seed: honest(words[:, :1], seed) & 3)
+    with pytest.raises(RuntimeError, match="another seed"):
+        je.count_patterns(states[:101], labels[:101], 1, verify=True)
+
+
+def test_another_seed_gives_the_same_counts(rng):
+    states, labels = few_patterns(rng, 100, 40, 30), rng.integers(0, 2, 100)
+    for a, b in zip(je.count_patterns(states, labels, 2), je.count_patterns(states, labels, 2, seed=5), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lowers_for_all_platforms():
+    """CPU, NVIDIA GPU and TPU, without any of the latter at hand; and what comes back runs here."""
+    shapes = jax.ShapeDtypeStruct((64, 40), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.int32)
+    program = jax.jit(lambda a, y: je.count_patterns(a, y, 3))
+    exported = jax.export.export(program, platforms=["cpu", "cuda", "tpu"])(*shapes)
+    assert set(exported.platforms) == {"cpu", "cuda", "tpu"}
+    activations, labels = np.random.default_rng(0).normal(size=(64, 40)).astype(np.float32), np.arange(64) % 3
+    check_counts(exported.call(activations, labels.astype(np.int32)), activations > 0, labels, 3)
 
 
 def test_labels_outside_are_not_counted(rng):
@@ -105,7 +150,7 @@ def test_second_call_of_the_same_shapes_compiles_nothing(rng):
         (np.zeros((3, 2, 2)), np.zeros(3, int), 1, r"\(3, 2, 2\)|\[3,2,2\]"),
         (np.zeros((3, 2)), np.zeros(4, int), 1, r"\(4,\)|\[4\]"),
         (np.zeros((3, 2)), np.zeros(3, int), 0, "0 classes"),
-        (np.zeros((3, 0)), np.zeros(3, int), 1, "no neurons"),
+        (np.zeros((3, 0)), np.zeros(3, int), 1, r"\(3, 0\)|\[3,0\]"),
     ],
 )
 def test_refuses(activations, labels, classes, told):
@@ -116,7 +161,7 @@ def test_refuses(activations, labels, classes, told):
 def test_planted_bug_a_hash_that_forgets_a_word_is_caught(rng, monkeypatch):
     """A control: the oracle must see patterns that are merged because their second word is ignored."""
     honest = counts_module.fingerprint
-    monkeypatch.setattr(counts_module, "fingerprint", lambda words: honest(words[:, :1]))
+    monkeypatch.setattr(counts_module, "fingerprint", lambda words, seed: honest(words[:, :1], seed))
     states = few_patterns(rng, 100, 40, 30)
     states[:, :32] = False
     labels = np.zeros(100, int)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxentropy as je
-from jaxentropy.patterns import fingerprint
+from jaxentropy.patterns import fingerprint, pack_across, words_across
 from tests import oracles
 
 
@@ -25,6 +25,17 @@ def test_pack_takes_integers_batch_axes_jit_and_vmap(rng):
     np.testing.assert_array_equal(je.pack(states), expected)
     np.testing.assert_array_equal(jax.jit(je.pack)(states), expected)
     np.testing.assert_array_equal(jax.vmap(je.pack)(jnp.asarray(states)), expected)
+
+
+@pytest.mark.parametrize("width", [1, 255, 256, 300, 512])
+def test_pack_across_puts_each_neuron_where_it_says(width, rng):
+    states = rng.random((6, width)) < 0.5
+    words, across = np.asarray(pack_across(jnp.asarray(states))), words_across(width)
+    assert words.shape == je.pack(states).shape
+    for neuron in range(width):
+        group, place = divmod(neuron, 256)
+        word, bit = (8 * group + place % 8, place // 8) if neuron < 32 * across else divmod(neuron, 32)
+        np.testing.assert_array_equal(words[:, word] >> bit & 1, states[:, neuron])
 
 
 @pytest.mark.parametrize(
@@ -80,3 +91,16 @@ def test_fingerprint_lanes_look_uniform(rng):
 def test_other_seed_other_fingerprint(rng):
     words = rng.integers(0, 2**32, (100, 2), dtype=np.uint32)
     assert not np.any(np.asarray(fingerprint(words, 0)) == np.asarray(fingerprint(words, 1)))
+
+
+def test_fingerprint_agrees_with_its_formula(rng):
+    """k₀ + Σ (k + c)(k' + c') mod 2⁶⁴ with Python's whole numbers, for widths that are cut into slices in every way."""
+    for count in (1, 2, 3, 64, 65, 70, 129):
+        words = rng.integers(0, 2**32, (2, count), dtype=np.uint32)
+        keys = np.random.Generator(np.random.Philox(key=3)).integers(0, 2**64, (count + count % 2 + 1, 2), np.uint64)
+        for row, found in zip(words.tolist(), np.asarray(fingerprint(words, 3)).tolist(), strict=True):
+            for lane, half in zip(keys.T.tolist(), found, strict=True):
+                k, c = lane[1:], [*row, 0]
+                pairs = [(i, count // 2 + i) for i in range(count // 2)] + [(count - 1, count)] * (count % 2)
+                total = lane[0] + sum((k[a] + c[a]) * (k[b] + c[b]) for a, b in pairs)
+                assert half == total % 2**64 >> 32
