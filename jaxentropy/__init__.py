@@ -8,6 +8,7 @@ from jaxentropy.patterns import Sign, pack, unpack
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, concatenate, record
+from jaxentropy.tally import Tally, tally
 from jaxentropy.verdict import Verdict, verdict
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "PatternCounts",
     "Recording",
     "Sign",
+    "Tally",
     "Verdict",
     "bracket",
     "concatenate",
@@ -31,6 +33,7 @@ __all__ = [
     "profile",
     "record",
     "save_profile",
+    "tally",
     "unpack",
     "verdict",
 ]

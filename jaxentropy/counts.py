@@ -99,10 +99,28 @@ def count_words(
 ) -> tuple[PatternCounts, PatternCounts]:
     """``count_patterns`` of patterns that are packed already, and the same of all classes as one, from one sort."""
     labels = checked(labels, num_classes)
+    prints, on = hash_and_count(words, labels, num_classes, width, seed)
+    return counts_of(prints, on, labels, num_classes)
+
+
+@partial(jax.jit, static_argnames=("num_classes", "width", "seed"))
+def hash_and_count(
+    words: UInt32[Array, "n word"], labels: Integer[Array, " n"], num_classes: int, width: int, seed: int = 0
+) -> tuple[UInt32[jax.Array, "n 2"], Int[jax.Array, "clas neuron"]]:
+    """Fingerprints, and the inputs of each class for which each neuron was on."""
     slices = partial(jax.lax.dynamic_slice_in_dim, jnp.asarray(words))
-    prints, on = read_once(slices, len(words), words.shape[1], labels, num_classes, seed)
-    own, whole = multiplicities(prints, labels, num_classes)
-    n, on = inputs(labels, num_classes), by_neuron(on, width)
+    prints, on = read_once(slices, len(words), words.shape[1], checked(labels, num_classes), num_classes, seed)
+    return prints, by_neuron(on, width)
+
+
+@partial(jax.jit, static_argnames="num_classes")
+def counts_of(
+    prints: UInt32[Array, "n 2"], on: Int[Array, "clas neuron"], labels: Integer[Array, " n"], num_classes: int
+) -> tuple[PatternCounts, PatternCounts]:
+    """Counts by class and of all classes as one, from fingerprints and neuron counts."""
+    labels = checked(labels, num_classes)
+    own, whole = multiplicities(jnp.asarray(prints), labels, num_classes)
+    n, on = inputs(labels, num_classes), jnp.asarray(on)
     return PatternCounts(n, on, *own), PatternCounts(n.sum(keepdims=True), on.sum(0, keepdims=True), *whole)
 
 

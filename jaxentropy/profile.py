@@ -7,6 +7,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,15 +25,18 @@ from jaxentropy.quantities import (
     MIN_COVERAGE,
     SATURATION_LIMIT,
     Cell,
-    count_layer,
+    Kept,
+    count_layers,
     estimate_tables,
     neuron_quantities,
     pattern_quantities,
 )
 from jaxentropy.recording import Recording
 from jaxentropy.shapes import with_room
+from jaxentropy.tally import Tally
 
-Recordings = Recording | Sequence[Recording]
+Recorded = Recording | Tally
+Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
 
 _LONG_NAMES = {
     "n": ("inputs of the class", "1"),
@@ -80,8 +84,8 @@ def profile(
     *,
     estimators: Sequence[str] = ("plugin", "miller_madow", "chao_wang_jost"),
     shuffles: int | None = None,
-    bootstrap: int = 200,
-    bounds: bool = True,
+    bootstrap: int | None = None,
+    bounds: bool | None = None,
     confidence: float = 0.95,
     seed: int = 0,
     checkpoints: str | os.PathLike | None = None,
@@ -93,17 +97,18 @@ def profile(
     of the binary entropies of the single neurons, and ``pattern_entropy``, the entropy of the layer's joint pattern.
 
     Args:
-        recordings: a Recording; or several, one a seed (adds the dimension ``seed``); or a mapping from a network's
-            name to either (adds the dimension ``network``). All must have seen the same inputs in the same order.
-            With a mapping, a network ``shuffled`` is added: the recordings of ``trained`` (or of the first network)
-            with permuted labels.
+        recordings: a Recording (or a Tally, which has no bits); or several, one a seed (adds the dimension ``seed``);
+            or a mapping from a network's name to either (adds the dimension ``network``). All must have seen the same
+            inputs in the same order. With a mapping, a network ``shuffled`` is added: the recordings of ``trained`` (or
+            of the first network) with permuted labels.
         estimators: names in ``ESTIMATORS`` or ``HOST_ESTIMATORS``, for the pattern entropies. The latter have no
             standard errors (NaN).
         shuffles: label permutations that are averaged in ``shuffled``; 0 leaves it out. By default 1 with a mapping,
-            and 0 otherwise.
-        bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out.
+            and 0 otherwise. Tallies know no shuffled neurons and take 0 only.
+        bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out. By default 200,
+            and 0 for tallies, which cannot be resampled.
         bounds: whether the joint pattern's entropy and total correlation get certified brackets (``je.bracket``), one
-            for each network, seed, layer and class: seconds a layer.
+            for each network, seed, layer and class: seconds a layer. By default they do, unless there are only tallies.
         confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
         seed: of the permutations, of the bootstrap, and of the brackets' models.
         checkpoints: folder that keeps finished brackets, so that a killed call goes on where it was.
@@ -129,17 +134,25 @@ def profile(
         raise InputError("profile: no estimators; expected one or more names")
     for name in estimators:
         estimator(name)
-    for name, value in (("shuffles", shuffles or 0), ("bootstrap", bootstrap), ("seed", seed)):
+    for name, value in (("shuffles", shuffles or 0), ("bootstrap", bootstrap or 0), ("seed", seed)):
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
     networks, has_network, has_seed = _arrange(recordings)
-    shuffles = int(has_network) if shuffles is None else shuffles
+    tallies = any(isinstance(r, Tally) for group in networks.values() for r in group)
+    if tallies and (shuffles or bootstrap or bounds):
+        raise InputError(
+            "profile: a Tally keeps no bits, and shuffles, bootstrap and bounds need them; leave these three out, or "
+            "record the bits (of fewer inputs, if they are too many)"
+        )
+    shuffles = int(has_network and not tallies) if shuffles is None else shuffles
+    bootstrap = (0 if tallies else 200) if bootstrap is None else bootstrap
+    bounds = not tallies if bounds is None else bounds
     has_network |= shuffles > 0
     first = next(iter(networks.values()))[0]
     seeds = len(next(iter(networks.values())))
-    words = {name: [np.stack(w) for w in zip(*(r.words for r in rs), strict=True)] for name, rs in networks.items()}
+    words = {name: [list(layer) for layer in zip(*map(_kept, rs), strict=True)] for name, rs in networks.items()}
     labels = {name: np.broadcast_to(first.labels, (seeds, 1, first.n)) for name in networks}
     if shuffles:
         source = "trained" if "trained" in networks else next(iter(networks))
@@ -154,11 +167,12 @@ def profile(
     # neuron counts become entropies layer by layer; only the short tables of multiplicities are kept for the estimators
     tables: list[tuple[PatternCounts, PatternCounts]] = []
     neurons = []
-    for name in words:
-        for layer_words, width in zip(words[name], first.widths, strict=True):
-            table = count_layer(layer_words, labels[name], first.num_classes, width)
-            neurons.append(neuron_quantities(*table))
-            tables.append(table)
+    layers = (
+        (kept, labels[name], width) for name in words for kept, width in zip(words[name], first.widths, strict=True)
+    )
+    for table in count_layers(layers, first.num_classes):
+        neurons.append(neuron_quantities(*table))
+        tables.append(table)
     by_class = estimate_tables([table for table, _ in tables], tuple(estimators))
     pooled = estimate_tables([table for _, table in tables], tuple(estimators))
     cells = [
@@ -215,14 +229,21 @@ def steps(layers: Sequence[str]) -> list[str]:
     return [f"{a}→{b}" for a, b in pairwise(layers)]
 
 
+def _kept(recording: Recorded) -> Sequence[Kept]:
+    """What is known of each layer."""
+    if isinstance(recording, Tally):
+        return list(zip(recording.prints, recording.on, strict=True))
+    return recording.words
+
+
 def _arrange(
     recordings: Recordings | Mapping[str, Recordings],
-) -> tuple[dict[str, list[Recording]], bool, bool]:
+) -> tuple[dict[str, list[Recorded]], bool, bool]:
     """Network → one recording a seed, checked to be comparable; and whether network and seed are dimensions."""
     has_network = isinstance(recordings, Mapping)
     by_network = dict(recordings) if isinstance(recordings, Mapping) else {"recorded": recordings}
-    has_seed = any(not isinstance(r, Recording) for r in by_network.values())
-    networks = {k: [r] if isinstance(r, Recording) else list(r) for k, r in by_network.items()}
+    has_seed = any(not isinstance(r, Recorded) for r in by_network.values())
+    networks = {k: [r] if isinstance(r, Recorded) else list(r) for k, r in by_network.items()}
     if not networks or not all(networks.values()):
         raise InputError("profile: expected at least one recording of each network")
     if "shuffled" in networks:
@@ -249,8 +270,8 @@ def _arrange(
 
 
 def _bounds(
-    words: dict[str, list[np.ndarray]],
-    first: Recording,
+    words: Mapping[str, Sequence[Any]],
+    first: Recorded,
     confidence: float,
     seed: int,
     checkpoints: str | os.PathLike | None,
@@ -277,9 +298,9 @@ def _bounds(
 
 
 def _falls(
-    words: dict[str, list[np.ndarray]],
+    words: Mapping[str, Sequence[Any]],
     corrected: dict[str, np.ndarray],
-    first: Recording,
+    first: Recorded,
     replicates: int,
     seed: int,
 ) -> Cell:
@@ -317,7 +338,7 @@ def _falls(
     return result
 
 
-def _side_by_side(layers: Sequence[np.ndarray], first: Recording) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Every layer's words and the labels, with room."""
     padded = [with_room(words, first.labels, first.num_classes) for words in layers]
     return tuple(words for words, _ in padded), padded[0][1]

@@ -1,14 +1,15 @@
 """Counts of one layer's patterns → its quantities: entropies, information, and what tells whether to trust them."""
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from scipy.special import entr
 
-from jaxentropy.counts import PatternCounts, count_words
+from jaxentropy.counts import PatternCounts, count_words, counts_of
 from jaxentropy.estimators import estimate
 from jaxentropy.host import on_host
 from jaxentropy.patterns import WORD_BITS, Array
@@ -36,17 +37,41 @@ Cell = dict[str, tuple[tuple[str, ...], np.ndarray]]
 """One layer's quantities: variable → (its dimensions after seed, values averaged over shuffles)."""
 
 
-def count_layer(
-    words: np.ndarray, labels: np.ndarray, num_classes: int, width: int
-) -> tuple[PatternCounts, PatternCounts]:
-    """Counts by class and over all classes; words ``[seed, n, word]``, labels ``[seed, shuffle, n]``."""
-    flat = [
-        # of whole words, so that layers whose last words differ in length share a program
-        jax.tree.map(np.asarray, count_words(*with_room(own, by, num_classes), num_classes, WORD_BITS * own.shape[1]))
-        for own, shuffled in zip(words, labels, strict=True)
-        for by in shuffled
-    ]
-    counts = jax.tree.map(lambda *x: np.stack(x).reshape(*labels.shape[:2], *x[0].shape), *flat)
+Kept = np.ndarray | tuple[np.ndarray, np.ndarray]
+"""What is known of a layer: its packed words ``[n, word]``, or fingerprints ``[n, 2]`` and neuron counts."""
+
+
+def count_layers(
+    layers: Iterable[tuple[Sequence[Kept], np.ndarray, int]], num_classes: int
+) -> Iterator[tuple[PatternCounts, PatternCounts]]:
+    """Counts by class and over all classes, ``[seed, shuffle, ...]``, of each layer.
+
+    Of a layer are given what is kept for each seed, the labels ``[seed, shuffle, n]``, and its width. The next layer is
+    under way while one is waited for.
+    """
+    waiting: deque[tuple[list[Any], tuple[int, ...], int]] = deque()
+    for kept, labels, width in layers:
+        flat = [_count(own, by, num_classes) for own, shuffled in zip(kept, labels, strict=True) for by in shuffled]
+        waiting.append((flat, labels.shape[:2], width))
+        if len(waiting) > 1:
+            yield _stacked(*waiting.popleft())
+    while waiting:
+        yield _stacked(*waiting.popleft())
+
+
+def _count(kept: Kept, labels: np.ndarray, num_classes: int) -> tuple[PatternCounts, PatternCounts]:
+    """Of one seed and one labelling, not waited for."""
+    if isinstance(kept, tuple):
+        prints, on = kept
+        prints, labels = with_room(prints, labels, num_classes)
+        return counts_of(prints, on.astype(np.int32), labels, num_classes)
+    # of whole words, so that layers whose last words differ in length share a program
+    return count_words(*with_room(kept, labels, num_classes), num_classes, WORD_BITS * kept.shape[1])
+
+
+def _stacked(flat: list[Any], shape: tuple[int, ...], width: int) -> tuple[PatternCounts, PatternCounts]:
+    """The counts of all seeds and labellings of a layer, on the host."""
+    counts = jax.tree.map(lambda *x: np.stack([np.asarray(a) for a in x]).reshape(*shape, *x[0].shape), *flat)
     by_class, pooled = (c._replace(on=c.on[..., :width]) for c in counts)
     return by_class, pooled
 

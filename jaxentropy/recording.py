@@ -2,22 +2,21 @@
 
 import json
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
+from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, nonfinite, peeked, refuse_nonfinite
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
 from jaxentropy.patterns import Array, Quantizer, Sign, pack, states_of, words_for
+from jaxentropy.spill import Spill, read_spilled
 
-ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
 _FORMAT = "jaxentropy-recording"
 _VERSION = 1
 
@@ -61,10 +60,7 @@ class Recording:
             raise InputError(f"class names must differ from each other, got {', '.join(names)}")
         object.__setattr__(self, "class_names", names)
         object.__setattr__(self, "labels", checked_labels(self.labels, self.num_classes))
-        try:
-            object.__setattr__(self, "meta", json.loads(json.dumps(dict(self.meta), default=_plain)))
-        except TypeError as error:
-            raise InputError(f"meta must be JSON values (numbers, strings, lists, mappings): {error}") from error
+        object.__setattr__(self, "meta", _json(self.meta))
 
     @property
     def n(self) -> int:
@@ -130,7 +126,7 @@ class Recording:
                 )
             if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
-            _refuse_nonfinite(name, int(layer.size - np.isfinite(layer).sum()), layer.size)
+            refuse_nonfinite(name, int(layer.size - np.isfinite(layer).sum()), layer.size)
             widths.append(layer.shape[1])
             words.append(np.asarray(pack(states_of(layer, quantizer))))
         return cls(
@@ -138,7 +134,7 @@ class Recording:
             tuple(widths),
             tuple(words),
             labels,
-            _names(class_names, labels),
+            _names(class_names, int(labels.max())),
             {"quantizer": repr(quantizer), **(meta or {})},
         )
 
@@ -163,11 +159,13 @@ class Recording:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
-        """Read a recording that ``save`` wrote.
+        """Read a recording that ``save`` wrote, or, memory-mapped, the folder that ``record(spill=…)`` did.
 
         Raises:
             InputError: no such file, a damaged or truncated one, or one that is not a recording.
         """
+        if Path(path).is_dir():
+            return cls(*read_spilled(path))
         with open_npz(
             path,
             missing=f"no recording at {path}",
@@ -222,6 +220,8 @@ def record(
     quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
     class_names: Iterable[Any] | None = None,
     meta: Mapping[str, Any] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+    spill: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Recording:
     """Drive batches through a network and keep the pattern of each layer for each input.
@@ -240,92 +240,47 @@ def record(
         quantizer: how activations become states.
         class_names: one for each class; by default the numbers 0 to the largest label.
         meta: kept beside the bits.
+        mesh: devices of this process that share every batch (``jax.make_mesh``); by default one device.
+        spill: a folder that the bits are written to, batch by batch, instead of being kept in memory; the recording
+            reads them from there, as ``Recording.load(folder)`` does later.
         progress: show a progress bar on standard error.
 
     Raises:
         InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
             network does not give, labels that do not match the inputs, NaN or infinite activations.
     """
-    order: tuple[str, ...] = ()
-    widths: tuple[int, ...] = ()
-    rows = 0
-    words, labels, nonfinite = [], [], 0
-    for inputs, batch_labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
-        size = len(batch_labels)
-        if len(inputs) != size:
-            raise InputError(f"a batch has {len(inputs)} inputs and {size} labels; expected as many of each")
-        if not order:
-            order, widths = _layers_of(apply_fn, variables, inputs, layers)
-            rows = size
-        if size > rows:
-            raise InputError(f"a batch has {size} inputs, the first one had {rows}; give the largest first")
-        if size < rows:
-            inputs = np.concatenate([inputs, np.zeros((rows - size, *inputs.shape[1:]), inputs.dtype)])
-        batch_words, bad = _record_batch(apply_fn, quantizer, order, variables, inputs, size)
-        words.append([w[:size] for w in batch_words])
-        labels.append(np.asarray(batch_labels))
-        nonfinite = nonfinite + bad
-    if not words:
-        raise InputError("record: no batch was given; expected pairs of inputs and labels")
+    (inputs, _), batches = peeked(batches)
+    step = _Words(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer)
+    header = {"quantizer": repr(quantizer), **(meta or {})}
+    parts = drive(step, (), variables, batches, mesh=mesh, progress=progress)
+    if spill is not None:
+        with Spill(spill, step.layers, step.widths) as folder:
+            largest = 0
+            for batch_labels, batch_words, _ in parts:
+                folder.append(checked_labels(batch_labels), batch_words)
+                largest = max(largest, int(batch_labels.max()))
+            folder.finish(_names(class_names, largest), _json(header))
+        return Recording.load(spill)
+    labels, words = [], []
+    for batch_labels, batch_words, _ in parts:
+        labels.append(batch_labels)
+        words.append(batch_words)
     all_labels = checked_labels(np.concatenate(labels))
-    for name, width, count in zip(order, widths, np.asarray(nonfinite).tolist(), strict=True):
-        _refuse_nonfinite(name, count, len(all_labels) * width)
-    return Recording(
-        order,
-        widths,
-        tuple(np.concatenate([np.asarray(w) for w in layer]) for layer in zip(*words, strict=True)),
-        all_labels,
-        _names(class_names, all_labels),
-        {"quantizer": repr(quantizer), **(meta or {})},
-    )
+    by_layer = tuple(np.concatenate(layer) for layer in zip(*words, strict=True))
+    return Recording(step.layers, step.widths, by_layer, all_labels, _names(class_names, int(all_labels.max())), header)
 
 
-@partial(jax.jit, static_argnames=("apply_fn", "quantizer", "layers"))
-def _record_batch(apply_fn, quantizer, layers, variables, inputs, size):
-    """Packed words of each layer, and its number of NaN or infinite activations in the first ``size`` rows."""
-    activations = apply_fn(variables, inputs)[1]
-    real = (jnp.arange(len(inputs)) < size)[:, None]
-    words = tuple(pack(states_of(activations[name], quantizer)) for name in layers)
-    bad = [jnp.sum(~jnp.isfinite(activations[name]) & real, dtype=jnp.int32) for name in layers]
-    return words, jnp.stack(bad)
+@dataclass(frozen=True)
+class _Words(Step):
+    """The step that keeps packed words."""
 
+    apply_fn: ApplyFunction
+    quantizer: Quantizer
 
-def _layers_of(apply_fn, variables, inputs, wanted) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and widths of the layers that ``apply_fn`` gives, found by tracing it once."""
-    names: list[str] = []
-
-    def trace(variables, inputs):
-        result = apply_fn(variables, inputs)
-        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
-            raise InputError(
-                "record: expected apply_fn(variables, inputs) -> (output, {layer: activations}); "
-                f"it returned {type(result).__name__}"
-            )
-        names.extend(result[1])
-        return tuple(result[1].values())
-
-    traced = jax.eval_shape(trace, variables, inputs)
-    shapes = dict(zip(names, traced, strict=True))
-    if not shapes:
-        raise InputError("record: the network gave no layers; sow its activations, or return them by name")
-    order = tuple(wanted) if wanted is not None else in_depth_order(names)
-    for name in order:
-        if name not in shapes:
-            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(in_depth_order(names))}")
-        if shapes[name].ndim != 2:
-            raise InputError(
-                f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
-                "Flatten it in apply_fn, or leave it out with layers=[...]"
-            )
-    return order, tuple(shapes[name].shape[1] for name in order)
-
-
-def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The order given, unless it is merely alphabetical: then fc10 comes after fc9."""
-    names = tuple(names)
-    if list(names) != sorted(names):
-        return names
-    return tuple(sorted(names, key=lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]))
+    def __call__(self, carry, variables, inputs, labels, real):
+        activations = self.apply_fn(variables, inputs)[1]
+        words = tuple(pack(states_of(activations[name], self.quantizer)) for name in self.layers)
+        return carry, words, jnp.stack([nonfinite(activations[name], real) for name in self.layers])
 
 
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
@@ -348,8 +303,16 @@ def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.nda
     return labels.astype(np.int32)
 
 
-def _names(class_names: Iterable[Any] | None, labels: np.ndarray) -> tuple[str, ...]:
-    return tuple(str(name) for name in (range(int(labels.max()) + 1) if class_names is None else class_names))
+def _names(class_names: Iterable[Any] | None, largest: int) -> tuple[str, ...]:
+    return tuple(str(name) for name in (range(largest + 1) if class_names is None else class_names))
+
+
+def _json(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON gives them back; InputError if it cannot hold them."""
+    try:
+        return json.loads(json.dumps(dict(meta), default=_plain))
+    except TypeError as error:
+        raise InputError(f"meta must be JSON values (numbers, strings, lists, mappings): {error}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -357,11 +320,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is none")
-
-
-def _refuse_nonfinite(layer: str, count: int, size: int) -> None:
-    if count:
-        raise InputError(
-            f"layer '{layer}': {count} of {size} activations are NaN or infinite; "
-            "a state cannot be told from them, so mend the network or its inputs first"
-        )

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "agg")
 if not {"slow", "calibration"} & set(sys.argv):
@@ -11,6 +12,7 @@ if not {"slow", "calibration"} & set(sys.argv):
 # what is first imported under the hook loses its cached bytecode: seconds in each process
 import flax.linen  # noqa: F401
 import h5netcdf  # noqa: F401
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import optax  # noqa: F401
@@ -37,6 +39,21 @@ def rng() -> np.random.Generator:
 def _close_figures():
     yield
     plt.close("all")
+
+
+@pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """Grows with each program that is compiled."""
+    seen: list[str] = []
+    listening = True
+
+    def listen(event: str, duration_secs: float, **_: str | float) -> None:
+        if listening and "backend_compile" in event:
+            seen.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield seen
+    listening = False
 
 
 def toy_images(n: int, rng: np.random.Generator, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

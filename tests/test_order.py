@@ -29,7 +29,7 @@ def check_groups(prints, labels, num_classes):
         assert runs == len(np.unique(rows, axis=0))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 10**6), st.sampled_from([1, 5, 300]))
 def test_groups_are_neighbours(seed, classes):
     rng = np.random.default_rng(seed)

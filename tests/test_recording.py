@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.recording import in_depth_order
+from jaxentropy.batches import in_depth_order
 from tests.conftest import random_recording
 
 
@@ -196,7 +196,7 @@ def test_layers_that_jit_sorted_are_put_back_by_number():
 def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
     inputs, labels = np.ones((5, 6), np.float32), np.zeros(5, int)
     inputs[3, 0] = np.nan
-    with pytest.raises(je.InputError, match=r"layer 'late': 4 of 20 activations are NaN"):
+    with pytest.raises(je.InputError, match=r"layer 'late': 4 of 8 activations for inputs 3 to 4 are NaN"):
         je.record(linear, {"a": np.ones((6, 4), np.float32)}, batches(inputs, labels, 3))
 
     def logarithm(_, inputs):  # minus infinity on the zeros that fill the last batch up
@@ -227,3 +227,38 @@ def test_recording_checks_its_parts():
         je.Recording(("a",), (40,), (np.zeros((2, 1), np.uint32),), np.zeros(2, np.int32), ("0",))
     with pytest.raises(je.InputError, match="expected as many of each"):
         je.Recording(("a", "b"), (40,), (np.zeros((2, 2), np.uint32),), np.zeros(2, np.int32), ("0",))
+
+
+def test_spilled_bits_come_back_memory_mapped(rng, tmp_path):
+    inputs, labels = rng.normal(size=(100, 6)).astype(np.float32), rng.integers(0, 3, 100)
+    weights = {"a": rng.normal(size=(6, 37)).astype(np.float32)}
+    kept = je.record(linear, weights, batches(inputs, labels, 32), meta={"seed": 4})
+    spilled = je.record(linear, weights, batches(inputs, labels, 32), meta={"seed": 4}, spill=tmp_path / "bits")
+    assert same(kept, spilled)
+    assert same(je.Recording.load(tmp_path / "bits"), kept)
+    assert all(isinstance(words, np.memmap) for words in spilled.words)
+    assert je.profile(spilled, bounds=False).equals(je.profile(kept, bounds=False))
+    with pytest.raises(je.InputError, match="holds a recording already"):
+        je.record(linear, weights, batches(inputs, labels, 32), spill=tmp_path / "bits")
+
+
+def test_a_spill_that_fails_leaves_nothing(rng, tmp_path):
+    inputs = np.ones((8, 6), np.float32)
+    inputs[7] = np.nan
+    with pytest.raises(je.InputError, match="NaN or infinite"):
+        je.record(linear, {"a": np.ones((6, 4), np.float32)}, batches(inputs, np.zeros(8, int), 2), spill=tmp_path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(je.InputError, match=r"no finished recording .*recording.json is missing"):
+        je.Recording.load(tmp_path)
+
+
+def test_a_damaged_spill_is_refused(rng, tmp_path):
+    inputs, labels = rng.normal(size=(8, 6)).astype(np.float32), np.zeros(8, int)
+    je.record(linear, {"a": np.ones((6, 4), np.float32)}, [(inputs, labels)], spill=tmp_path)
+    words = tmp_path / "words_0.u32"
+    words.write_bytes(words.read_bytes()[:-4])
+    with pytest.raises(je.InputError, match="28 bytes instead of 32"):
+        je.Recording.load(tmp_path)
+    (tmp_path / "recording.json").write_text("{")
+    with pytest.raises(je.InputError, match="damaged"):
+        je.Recording.load(tmp_path)

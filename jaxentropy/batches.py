@@ -1,0 +1,189 @@
+"""Batches → a compiled step → what is kept of each batch, on one device or on a mesh of them.
+
+The host is two batches ahead: while a device computes, it reads the next batch and keeps the results of the last.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from tqdm import tqdm
+
+from jaxentropy.errors import InputError
+from jaxentropy.patterns import LANES, WORD_BITS
+
+ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Step(ABC):
+    """What is done with a batch; hashable, so that equal steps share a program."""
+
+    layers: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    @abstractmethod
+    def __call__(self, carry: Any, variables: Any, inputs: Any, labels: Any, real: Any) -> tuple[Any, Any, Any]:
+        """(carry, outputs by input, NaN or infinite activations of each layer); ``real`` marks the rows that count."""
+
+
+def drive(
+    step: Step,
+    carry: Any,
+    variables: Any,
+    batches: Iterable[tuple[Any, np.ndarray]],
+    *,
+    mesh: Mesh | None = None,
+    progress: bool = False,
+) -> Iterator[tuple[np.ndarray, Any, Any]]:
+    """(labels, outputs, carry) of each batch, in order; labels and outputs are NumPy arrays.
+
+    A batch shorter than the first is filled up and its filling dropped, so that one program serves all of them. With a
+    mesh of this process's devices, each device takes its share of every batch, and ``carry`` has an axis of devices in
+    front.
+
+    Raises:
+        InputError: no batch, labels that do not match the inputs, a batch larger than the first, a mesh of other
+            processes' devices, NaN or infinite activations.
+    """
+    if mesh is not None and not all(d.process_index == jax.process_index() for d in mesh.devices.flat):
+        raise InputError(
+            "this mesh has devices of other processes; give each process a mesh of its own (jax.local_devices()) and "
+            "its own share of the data, and put the results together afterwards"
+        )
+    devices = 1 if mesh is None else mesh.size
+    if mesh is not None:
+        by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+        variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+        carry = jax.tree.map(lambda a: jax.device_put(jnp.stack([a] * devices), by_device), carry)
+    waiting: deque[tuple[np.ndarray, Any, Any, int]] = deque()
+    rows = seen = 0
+    for inputs, labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
+        labels, size = np.asarray(labels), len(labels)
+        if len(inputs) != size:
+            raise InputError(f"a batch has {len(inputs)} inputs and {size} labels; expected as many of each")
+        rows = rows or -(-size // devices) * devices
+        if size > rows:
+            raise InputError(f"a batch has {size} inputs, the first one had {rows}; give the largest first")
+        filling = rows - size
+        if filling:
+            inputs = np.concatenate([inputs, np.zeros((filling, *inputs.shape[1:]), inputs.dtype)])
+        padded = np.pad(labels, (0, filling)) if filling else labels
+        carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
+        waiting.append((labels, outputs, bad, seen))
+        seen += size
+        if len(waiting) > _AHEAD:
+            yield *_fetched(step, *waiting.popleft()), carry
+    if not seen:
+        raise InputError("no batch was given; expected pairs of inputs and labels")
+    while waiting:
+        yield *_fetched(step, *waiting.popleft()), carry
+
+
+@partial(jax.jit, static_argnames=("step", "mesh"), donate_argnames="carry")
+def _step(step, mesh, carry, variables, inputs, labels, real):
+    """One step, on each device of the mesh with its own rows."""
+    if mesh is None:
+        carry, outputs, bad = step(carry, variables, inputs, labels, real)
+        return carry, outputs, bad[None]
+    rows, whole = PartitionSpec(mesh.axis_names), PartitionSpec()
+
+    def local(carry, variables, inputs, labels, real):
+        carry, outputs, bad = step(jax.tree.map(lambda a: a[0], carry), variables, inputs, labels, real)
+        return jax.tree.map(lambda a: a[None], carry), outputs, bad[None]
+
+    return jax.shard_map(
+        local, mesh=mesh, in_specs=(rows, whole, rows, rows, rows), out_specs=(rows, rows, rows), check_vma=False
+    )(carry, variables, inputs, labels, real)
+
+
+def _fetched(step: Step, labels: np.ndarray, outputs: Any, bad: Any, before: int) -> tuple[np.ndarray, Any]:
+    """Labels and outputs of the real rows, on the host; InputError if an activation was not finite."""
+    size = len(labels)
+    for name, width, count in zip(step.layers, step.widths, np.asarray(bad).sum(0).tolist(), strict=True):
+        refuse_nonfinite(name, count, size * width, f" for inputs {before} to {before + size - 1}")
+    return labels, jax.tree.map(lambda a: np.asarray(a)[:size], outputs)
+
+
+def refuse_nonfinite(layer: str, count: int, size: int, where: str = "") -> None:
+    """InputError if any of a layer's activations is NaN or infinite."""
+    if count:
+        raise InputError(
+            f"layer '{layer}': {count} of {size} activations{where} are NaN or infinite; "
+            "a state cannot be told from them, so mend the network or its inputs first"
+        )
+
+
+def nonfinite(activations: jax.Array, real: jax.Array) -> jax.Array:
+    """How many activations ``[n, width]`` of the real rows are NaN or infinite.
+
+    Added up 32 at a time at first, as ``pack_across`` does: a plain sum takes twice as long on a processor.
+    """
+    rows, width = activations.shape
+    bad = ~jnp.isfinite(activations) & real[:, None]
+    across = width // (WORD_BITS * LANES) * WORD_BITS * LANES
+    blocks = bad[:, :across].reshape(rows, -1, WORD_BITS, LANES).astype(jnp.uint32).sum(2, dtype=jnp.uint32)
+    # as int32, or XLA puts both sums into one
+    return jnp.sum(blocks.astype(jnp.int32)) + jnp.sum(bad[:, across:], dtype=jnp.int32)
+
+
+def layers_of(
+    apply_fn: ApplyFunction, variables: Any, inputs: Any, wanted: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names and widths of the layers that ``apply_fn`` gives, in the order of depth, found by tracing it once."""
+    names: list[str] = []
+
+    def trace(variables, inputs):
+        result = apply_fn(variables, inputs)
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
+            raise InputError(
+                "record: expected apply_fn(variables, inputs) -> (output, {layer: activations}); "
+                f"it returned {type(result).__name__}"
+            )
+        names.extend(result[1])
+        return tuple(result[1].values())
+
+    traced = jax.eval_shape(trace, variables, inputs)
+    shapes = dict(zip(names, traced, strict=True))
+    if not shapes:
+        raise InputError("record: the network gave no layers; sow its activations, or return them by name")
+    order = tuple(wanted) if wanted is not None else in_depth_order(names)
+    for name in order:
+        if name not in shapes:
+            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(in_depth_order(names))}")
+        if shapes[name].ndim != 2:
+            raise InputError(
+                f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
+                "Flatten it in apply_fn, or leave it out with layers=[...]"
+            )
+    return order, tuple(shapes[name].shape[1] for name in order)
+
+
+def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:
+    """The order given, unless it is merely alphabetical: then fc10 comes after fc9."""
+    names = tuple(names)
+    if list(names) != sorted(names):
+        return names
+    return tuple(sorted(names, key=lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]))
+
+
+Batches = Iterable[tuple[Any, Any]]
+"""Pairs of inputs ``[batch, ...]`` and labels ``int[batch]``."""
+
+
+def peeked(batches: Batches) -> tuple[tuple[Any, Any], Batches]:
+    """The first batch, and all of them; InputError if there is none."""
+    every = iter(batches)
+    for first in every:
+        return first, chain([first], every)
+    raise InputError("no batch was given; expected pairs of inputs and labels")

@@ -1,0 +1,98 @@
+"""A recording in a folder: bits are appended batch by batch, and read back memory-mapped.
+
+``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, both little-endian and row
+after row; ``recording.json`` says what they are, and is written last: a folder without it was not finished.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxentropy.errors import InputError
+from jaxentropy.files import write_text
+from jaxentropy.patterns import words_for
+
+_HEADER = "recording.json"
+_FORMAT = {"format": "jaxentropy-recording-folder", "version": 1}
+
+
+class Spill:
+    """Writes a recording into a folder; use it as a context, which leaves nothing behind if it ends in an error."""
+
+    def __init__(self, folder: str | os.PathLike, layers: Sequence[str], widths: Sequence[int]):
+        self.folder, self.layers, self.widths, self.n = Path(folder), tuple(layers), tuple(widths), 0
+        if (self.folder / _HEADER).exists():
+            raise InputError(f"{folder} holds a recording already; load it, delete it, or spill to another folder")
+
+    def __enter__(self) -> "Spill":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._open = ExitStack()
+        names = [_words_file(i) for i in range(len(self.layers))]
+        self._labels, *self._words = [
+            self._open.enter_context((self.folder / name).open("wb")) for name in ("labels.i32", *names)
+        ]
+        return self
+
+    def append(self, labels: np.ndarray, words: Sequence[np.ndarray]) -> None:
+        """One batch: labels ``[n]`` and each layer's words ``[n, word]``."""
+        self._labels.write(np.ascontiguousarray(labels, "<i4").data)
+        for file, own in zip(self._words, words, strict=True):
+            file.write(np.ascontiguousarray(own, "<u4").data)
+        self.n += len(labels)
+
+    def finish(self, class_names: Sequence[str], meta: Mapping[str, Any]) -> None:
+        """All batches are written."""
+        for file in (self._labels, *self._words):
+            file.flush()
+            os.fsync(file.fileno())
+        header = {"n": self.n, "layers": self.layers, "widths": self.widths, "class_names": list(class_names)}
+        write_text(self.folder / _HEADER, json.dumps(_FORMAT | header | {"meta": dict(meta)}, indent=1))
+
+    def __exit__(self, error: type[BaseException] | None, *_: Any) -> None:
+        self._open.close()
+        if error is not None and not (self.folder / _HEADER).exists():
+            for file in (self._labels, *self._words):
+                Path(file.name).unlink(missing_ok=True)
+
+
+def read_spilled(folder: str | os.PathLike) -> tuple[tuple, tuple, tuple[np.ndarray, ...], np.ndarray, tuple, dict]:
+    """(layers, widths, words, labels, class names, meta); the words are memory-mapped, read-only.
+
+    Raises:
+        InputError: no recording in this folder, one that was not finished, or files that are too short or too long.
+    """
+    folder = Path(folder)
+    try:
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        if {key: header.get(key) for key in _FORMAT} != _FORMAT:
+            raise ValueError("another format or version")
+        n, widths = int(header["n"]), tuple(header["widths"])
+        labels = np.fromfile(folder / "labels.i32", "<i4")
+        words = tuple(_mapped(folder / _words_file(i), n, words_for(width)) for i, width in enumerate(widths))
+        if len(labels) != n:
+            raise ValueError(f"labels.i32 holds {len(labels)} labels instead of {n}")
+        return tuple(header["layers"]), widths, words, labels, tuple(header["class_names"]), header["meta"]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"no finished recording in the folder {folder} ({Path(error.filename).name} is missing); record again"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"the recording in the folder {folder} is damaged ({error}); delete it and record again"
+        ) from error
+
+
+def _mapped(path: Path, n: int, words: int) -> np.ndarray:
+    size = path.stat().st_size
+    if size != 4 * n * words:
+        raise ValueError(f"{path.name} holds {size} bytes instead of {4 * n * words}")
+    return np.memmap(path, "<u4", mode="r", shape=(n, words))
+
+
+def _words_file(layer: int) -> str:
+    return f"words_{layer}.u32"

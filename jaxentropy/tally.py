@@ -1,0 +1,213 @@
+"""The Tally: counts and fingerprints without the bits, for more inputs than their patterns can be kept of."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, nonfinite, peeked
+from jaxentropy.counts import hash_and_count
+from jaxentropy.errors import InputError
+from jaxentropy.files import atomic_path, open_npz
+from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
+from jaxentropy.patterns import Quantizer, Sign, fingerprint, pack, states_of, words_for
+from jaxentropy.recording import Recording, checked_labels
+
+_FORMAT = {"format": "jaxentropy-tally", "version": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """What is left of a recording when its bits are thrown away: enough for every entropy of a profile.
+
+    It takes 8 bytes an input and layer, however wide the layer is. What needs the bits themselves is not to be had from
+    it: brackets, bootstrap errors, and neuron entropies under shuffled labels.
+
+    Attributes:
+        layers: names, in the order in which the data flows through them.
+        widths: number of neurons of each layer.
+        on: for each layer ``int64[class, neuron]``, inputs of each class for which the neuron was on.
+        prints: for each layer ``uint32[n, 2]``, the fingerprint of each input's pattern (see ``fingerprint``).
+        labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
+        class_names: a name for each class; a class may be empty.
+        meta: whatever is worth keeping (JSON values). Tallies that are merged have one ``hash_seed``.
+    """
+
+    layers: tuple[str, ...]
+    widths: tuple[int, ...]
+    on: tuple[np.ndarray, ...]
+    prints: tuple[np.ndarray, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not len(self.layers) == len(self.widths) == len(self.on) == len(self.prints) > 0:
+            raise InputError("a tally needs one or more layers, and a width, counts and fingerprints for each")
+        object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
+        object.__setattr__(self, "labels", checked_labels(self.labels, self.num_classes))
+        for name, width, on, prints in zip(self.layers, self.widths, self.on, self.prints, strict=True):
+            if on.shape != (self.num_classes, width) or prints.shape != (self.n, 2) or prints.dtype != np.uint32:
+                raise InputError(
+                    f"layer '{name}' of {width} neurons: counts {list(on.shape)} and fingerprints {prints.dtype}"
+                    f"{list(prints.shape)}; expected [{self.num_classes}, {width}] and uint32[{self.n}, 2]"
+                )
+
+    @property
+    def n(self) -> int:
+        """Number of inputs."""
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, empty ones included."""
+        return len(self.class_names)
+
+    @classmethod
+    def of(cls, recording: Recording, seed: int = 0) -> "Tally":
+        """The tally of a recording, from its bits."""
+        on, prints = [], []
+        for words, width in zip(recording.words, recording.widths, strict=True):
+            own_prints, own_on = hash_and_count(words, recording.labels, recording.num_classes, width, seed)
+            prints.append(np.asarray(own_prints))
+            on.append(np.asarray(own_on, np.int64))
+        meta = {**recording.meta, "hash_seed": seed}
+        layers, widths, labels, names = recording.layers, recording.widths, recording.labels, recording.class_names
+        return cls(layers, widths, tuple(on), tuple(prints), labels, names, meta)
+
+    def merge(self, *others: "Tally") -> "Tally":
+        """The tally of all their inputs: of further batches, or of other machines' shares of the data."""
+        for other in others:
+            if (self.layers, self.widths, self.class_names) != (other.layers, other.widths, other.class_names):
+                raise InputError("merge: tallies must have the same layers, widths and classes")
+            if self.meta.get("hash_seed") != other.meta.get("hash_seed"):
+                raise InputError(
+                    f"merge: fingerprints of hash_seed {self.meta.get('hash_seed')} and {other.meta.get('hash_seed')} "
+                    "cannot be compared; tally both with one seed"
+                )
+        every = (self, *others)
+        return Tally(
+            self.layers,
+            self.widths,
+            tuple(np.sum(on, axis=0) for on in zip(*(t.on for t in every), strict=True)),
+            tuple(np.concatenate(prints) for prints in zip(*(t.prints for t in every), strict=True)),
+            np.concatenate([t.labels for t in every]),
+            self.class_names,
+            self.meta,
+        )
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the tally to ``path`` (an ``.npz`` without pickled objects), atomically."""
+        header = {
+            "layers": self.layers,
+            "widths": self.widths,
+            "class_names": self.class_names,
+            "meta": dict(self.meta),
+        }
+        arrays: dict[str, Any] = {f"on_{i}": on for i, on in enumerate(self.on)}
+        arrays |= {f"prints_{i}": prints for i, prints in enumerate(self.prints)}
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(
+                file,
+                header=np.frombuffer(json.dumps(_FORMAT | header).encode(), np.uint8),
+                labels=self.labels,
+                **arrays,
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Tally":
+        """Read a tally that ``save`` wrote; InputError if there is none, or a damaged one."""
+        damaged = f"{path} is damaged or not a tally; delete it and tally again"
+        with open_npz(path, missing=f"no tally at {path}", damaged=damaged) as file:
+            header = json.loads(file["header"].tobytes())
+            if {key: header.get(key) for key in _FORMAT} != _FORMAT:
+                raise InputError(damaged)
+            layers = tuple(header["layers"])
+            on, prints = (tuple(file[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
+            return cls(
+                layers,
+                tuple(header["widths"]),
+                on,
+                prints,
+                file["labels"],
+                tuple(header["class_names"]),
+                header["meta"],
+            )
+
+
+def tally(
+    apply_fn: ApplyFunction,
+    variables: Any,
+    batches: Iterable[tuple[Any, Any]],
+    *,
+    class_names: Iterable[Any],
+    layers: Sequence[str] | None = None,
+    quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
+    meta: Mapping[str, Any] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Tally:
+    """Drive batches through a network and keep what ``profile`` needs of them, but no bits.
+
+    As ``record``; patterns are hashed and neurons counted inside the compiled forward pass, and the counts stay on the
+    device until the last batch.
+
+    Args:
+        apply_fn: as for ``record``.
+        variables: as for ``record``.
+        batches: as for ``record``.
+        class_names: a name for each class (``range(10)`` will do); labels are numbers from 0.
+        layers: as for ``record``.
+        quantizer: how activations become states.
+        meta: kept beside the counts.
+        mesh: devices of this process that share every batch; by default one device.
+        seed: of the fingerprints.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        InputError: as ``record``, and labels that are no class.
+    """
+    names = tuple(str(name) for name in class_names)
+    (inputs, _), batches = peeked(batches)
+    step = _Counts(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer, len(names), seed)
+    carry = tuple(no_neurons(len(names), words_for(width), np.iinfo(np.int32).max) for width in step.widths)
+    checked = ((x, checked_labels(np.asarray(y), len(names))) for x, y in batches)
+    labels, prints, totals = [], [], carry
+    for batch_labels, batch_prints, carried in drive(step, carry, variables, checked, mesh=mesh, progress=progress):
+        labels.append(batch_labels)
+        prints.append(batch_prints)
+        totals = carried
+    if mesh is not None:
+        totals = jax.tree.map(lambda a: np.asarray(a).sum(0), totals)
+    on = tuple(
+        np.asarray(by_neuron(jnp.asarray(total), width)).astype(np.int64)
+        for total, width in zip(totals, step.widths, strict=True)
+    )
+    return Tally(
+        step.layers, step.widths, on, tuple(np.concatenate(p) for p in zip(*prints, strict=True)),
+        np.concatenate(labels), names, {"quantizer": repr(quantizer), **(meta or {}), "hash_seed": seed},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Counts(Step):
+    """The step that adds neurons up and keeps fingerprints."""
+
+    apply_fn: ApplyFunction
+    quantizer: Quantizer
+    num_classes: int
+    seed: int
+
+    def __call__(self, carry, variables, inputs, labels, real):
+        activations = self.apply_fn(variables, inputs)[1]
+        labels = jnp.where(real, labels, self.num_classes)
+        words = [pack(states_of(activations[name], self.quantizer)) for name in self.layers]
+        totals = tuple(add_neurons(total, own, labels) for total, own in zip(carry, words, strict=True))
+        prints = tuple(fingerprint(own, self.seed) for own in words)
+        return totals, prints, jnp.stack([nonfinite(activations[name], real) for name in self.layers])
