@@ -8,6 +8,7 @@ from jaxentropy.patterns import Sign, pack, unpack
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, concatenate, record
+from jaxentropy.sharded import count_sharded
 from jaxentropy.tally import Tally, tally
 from jaxentropy.verdict import Verdict, verdict
 
@@ -25,6 +26,7 @@ __all__ = [
     "bracket",
     "concatenate",
     "count_patterns",
+    "count_sharded",
     "coverage",
     "entropy",
     "label",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +19,43 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from jaxentropy.errors import InputError
-from jaxentropy.patterns import LANES, WORD_BITS
+from jaxentropy.patterns import Quantizer, pack, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
 _AHEAD = 2
+_ROWS = 40
 
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """What is done with a batch; hashable, so that equal steps share a program."""
+    """What is done with a batch; hashable, so that equal steps share a program.
+
+    Attributes:
+        layers: names, in the order of depth.
+        widths: number of neurons of each layer.
+        apply_fn: the network.
+        quantizer: how activations become states.
+    """
 
     layers: tuple[str, ...]
     widths: tuple[int, ...]
+    apply_fn: ApplyFunction
+    quantizer: Quantizer
 
     @abstractmethod
-    def __call__(self, carry: Any, variables: Any, inputs: Any, labels: Any, real: Any) -> tuple[Any, Any, Any]:
-        """(carry, outputs by input, NaN or infinite activations of each layer); ``real`` marks the rows that count."""
+    def keep(self, carry: Any, words: Sequence[jax.Array], labels: Any, real: Any) -> tuple[Any, Any]:
+        """(carry, what is kept of each input), from packed words; ``real`` marks the rows that count."""
+
+    def __call__(self, carry: Any, variables: Any, inputs: Any, labels: Any, real: Any) -> tuple[Any, Any, jax.Array]:
+        """(carry, what is kept of each input, whether each layer has activations that are not finite)."""
+        activations = self.activations(variables, inputs)
+        carry, outputs = self.keep(carry, [pack(states_of(own, self.quantizer)) for own in activations], labels, real)
+        return carry, outputs, jnp.stack([any_nonfinite(own, real) for own in activations])
+
+    def activations(self, variables: Any, inputs: Any) -> list[jax.Array]:
+        """Of each layer, ``[batch, width]``."""
+        given = self.apply_fn(variables, inputs)[1]
+        return [given[name] for name in self.layers]
 
 
 def drive(
@@ -66,7 +87,7 @@ def drive(
         by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
         carry = jax.tree.map(lambda a: jax.device_put(jnp.stack([a] * devices), by_device), carry)
-    waiting: deque[tuple[np.ndarray, Any, Any, int]] = deque()
+    waiting: deque[_Waiting] = deque()
     rows = seen = 0
     for inputs, labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
         labels, size = np.asarray(labels), len(labels)
@@ -80,14 +101,24 @@ def drive(
             inputs = np.concatenate([inputs, np.zeros((filling, *inputs.shape[1:]), inputs.dtype)])
         padded = np.pad(labels, (0, filling)) if filling else labels
         carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
-        waiting.append((labels, outputs, bad, seen))
+        waiting.append(_Waiting(labels, outputs, bad, inputs, seen))
         seen += size
         if len(waiting) > _AHEAD:
-            yield *_fetched(step, *waiting.popleft()), carry
+            yield *_fetched(step, variables, waiting.popleft()), carry
     if not seen:
         raise InputError("no batch was given; expected pairs of inputs and labels")
     while waiting:
-        yield *_fetched(step, *waiting.popleft()), carry
+        yield *_fetched(step, variables, waiting.popleft()), carry
+
+
+class _Waiting(NamedTuple):
+    """A batch under way: labels, what will be kept, flags of each device and layer, padded inputs, inputs before it."""
+
+    labels: np.ndarray
+    outputs: Any
+    bad: jax.Array
+    inputs: Any
+    before: int
 
 
 @partial(jax.jit, static_argnames=("step", "mesh"), donate_argnames="carry")
@@ -107,34 +138,36 @@ def _step(step, mesh, carry, variables, inputs, labels, real):
     )(carry, variables, inputs, labels, real)
 
 
-def _fetched(step: Step, labels: np.ndarray, outputs: Any, bad: Any, before: int) -> tuple[np.ndarray, Any]:
+def _fetched(step: Step, variables: Any, batch: _Waiting) -> tuple[np.ndarray, Any]:
     """Labels and outputs of the real rows, on the host; InputError if an activation was not finite."""
-    size = len(labels)
-    for name, width, count in zip(step.layers, step.widths, np.asarray(bad).sum(0).tolist(), strict=True):
-        refuse_nonfinite(name, count, size * width, f" for inputs {before} to {before + size - 1}")
-    return labels, jax.tree.map(lambda a: np.asarray(a)[:size], outputs)
+    size = len(batch.labels)
+    if np.asarray(batch.bad).any():
+        where = f" for inputs {batch.before} to {batch.before + size - 1}"
+        for name, own in zip(step.layers, jax.jit(step.activations)(variables, batch.inputs), strict=True):
+            refuse_nonfinite(name, np.asarray(own)[:size], where)
+    return batch.labels, jax.tree.map(lambda a: np.asarray(a)[:size], batch.outputs)
 
 
-def refuse_nonfinite(layer: str, count: int, size: int, where: str = "") -> None:
+def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "") -> None:
     """InputError if any of a layer's activations is NaN or infinite."""
+    count = activations.size - np.count_nonzero(np.isfinite(activations))
     if count:
         raise InputError(
-            f"layer '{layer}': {count} of {size} activations{where} are NaN or infinite; "
+            f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite; "
             "a state cannot be told from them, so mend the network or its inputs first"
         )
 
 
-def nonfinite(activations: jax.Array, real: jax.Array) -> jax.Array:
-    """How many activations ``[n, width]`` of the real rows are NaN or infinite.
+def any_nonfinite(activations: jax.Array, real: jax.Array) -> jax.Array:
+    """Whether any of the real rows of ``[n, width]`` is NaN or infinite.
 
-    Added up 32 at a time at first, as ``pack_across`` does: a plain sum takes twice as long on a processor.
+    At first by neuron, over a few rows at a time, which XLA on a processor does as fast as it reads; a plain reduction
+    takes longer than packing.
     """
-    rows, width = activations.shape
     bad = ~jnp.isfinite(activations) & real[:, None]
-    across = width // (WORD_BITS * LANES) * WORD_BITS * LANES
-    blocks = bad[:, :across].reshape(rows, -1, WORD_BITS, LANES).astype(jnp.uint32).sum(2, dtype=jnp.uint32)
-    # as int32, or XLA puts both sums into one
-    return jnp.sum(blocks.astype(jnp.int32)) + jnp.sum(bad[:, across:], dtype=jnp.int32)
+    whole = len(bad) // _ROWS * _ROWS
+    some = jax.lax.optimization_barrier(bad[:whole].reshape(-1, _ROWS, bad.shape[1]).any(1))
+    return some.any() | bad[whole:].any()
 
 
 def layers_of(

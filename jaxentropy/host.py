@@ -1,4 +1,4 @@
-"""Evaluation in float64 on the host's own processor."""
+"""What is done on the host's own processor."""
 
 import contextlib
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 
 def on_host(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
@@ -19,3 +20,11 @@ def on_host(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
         place = contextlib.nullcontext()
     with jax.enable_x64(True), place:
         return jax.tree.map(np.asarray, function(*jax.tree.map(np.asarray, arrays), **static))
+
+
+def lies_on_host(*arrays: Any) -> bool:
+    """Whether NumPy can read these arrays where they are: none is traced, and none is on an accelerator."""
+    return all(
+        not isinstance(a, Tracer) and (isinstance(a, np.ndarray) or {d.platform for d in a.devices()} == {"cpu"})
+        for a in arrays
+    )

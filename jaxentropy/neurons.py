@@ -25,14 +25,24 @@ def no_neurons(num_classes: int, words: int, most: int) -> Counters:
     return jnp.zeros((num_classes, _DIGITS, _DIGIT_BITS, words), jnp.uint16 if most < 1 << 16 else jnp.int32)
 
 
-def add_neurons(total: Counters, words: UInt32[Array, "n word"], labels: Integer[Array, " n"]) -> Counters:
-    """``total`` with these inputs' neurons added to their classes; a label that is not a class is not counted."""
+def add_neurons(
+    total: Counters,
+    words: UInt32[Array, "n word"],
+    labels: Integer[Array, " n"],
+    order: Int[Array, " n"] | None = None,
+) -> Counters:
+    """``total`` with these inputs' neurons added to their classes.
+
+    A label of ``num_classes`` is not counted. ``order`` is the stable order by label, if it is known already.
+    """
     n, num_classes = len(words), len(total)
     if n == 0:
         return total
     # blocks are filled up with nothing: many small classes get small blocks
     size = min(max(n // num_classes, 1), _LARGEST_BLOCK)
-    rows, owners, used = _blocks(labels, num_classes, size)
+    labels = jnp.asarray(labels)
+    order = order_by([(labels, num_classes.bit_length())]) if order is None else order
+    rows, owners, used = _blocks(labels, order, num_classes, size)
 
     def add(total, chunk):
         rows, owners, used = chunk
@@ -55,7 +65,7 @@ def _in_order(total: Counters, lanes: int) -> Integer[jax.Array, "clas neuron"]:
     return bits.swapaxes(1, 2).reshape(num_classes, WORD_BITS * words)
 
 
-def _blocks(labels: Array, num_classes: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _blocks(labels: jax.Array, order: Array, num_classes: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Blocks of inputs of one class, in chunks.
 
     Returns positions ``[chunk, size, block]``, n where a block is not full; the blocks' classes ``[chunk, block]``; and
@@ -73,8 +83,7 @@ def _blocks(labels: Array, num_classes: int, size: int) -> tuple[jax.Array, jax.
     owners = jnp.repeat(jnp.arange(num_classes), needed, total_repeat_length=chunks * at_once)
     which = jnp.arange(chunks * at_once) - (block_ends - needed)[owners]
     place = (ends - inputs)[owners] + size * which + jnp.arange(size)[:, None]
-    order = order_by([(jnp.asarray(labels), num_classes.bit_length())])
-    rows = jnp.where(place < ends[owners], order.at[place].get(mode="clip"), n)
+    rows = jnp.where(place < ends[owners], jnp.asarray(order).at[place].get(mode="clip"), n)
     used = jnp.clip(block_ends[-1] - at_once * jnp.arange(chunks), 0, at_once)
     return rows.reshape(size, chunks, at_once).swapaxes(0, 1), owners.reshape(chunks, at_once), used
 

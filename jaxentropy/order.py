@@ -55,6 +55,16 @@ def order_of_groups(
     return jax.lax.cond(jnp.any(alike & (last[1:] != last[:-1])), by_all_bits, lambda: order)
 
 
+def order_on_host(labels: Int[np.ndarray, "*part n"]) -> Int[np.ndarray, "*part n"]:
+    """The stable order by non-negative labels along the last axis, ``int32``: a sort of label and position in one key.
+
+    In NumPy, whose sort of single integers is several times as fast as its own stable sorts, and as XLA's.
+    """
+    bits = np.uint64(_position_bits(labels.shape[-1]))
+    keys = np.sort(labels.astype(np.uint64) << bits | np.arange(labels.shape[-1], dtype=np.uint64), axis=-1)
+    return (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int32)
+
+
 def _position_bits(n: int) -> int:
     """Bits that hold the positions 0 to n - 1."""
     return max(n - 1, 0).bit_length()

@@ -3,12 +3,13 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
@@ -88,6 +89,7 @@ def profile(
     bounds: bool | None = None,
     confidence: float = 0.95,
     seed: int = 0,
+    mesh: jax.sharding.Mesh | None = None,
     checkpoints: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -111,6 +113,9 @@ def profile(
             for each network, seed, layer and class: seconds a layer. By default they do, unless there are only tallies.
         confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
         seed: of the permutations, of the bootstrap, and of the brackets' models.
+        mesh: devices that share the counting. If some belong to other processes, each of these gives the recording (or
+            tally) of its own share of the inputs, and all get the profile of the whole; shuffles, bootstrap and bounds
+            need all bits in one place and are then to be left out, as for tallies.
         checkpoints: folder that keeps finished brackets, so that a killed call goes on where it was.
         progress: show a bar on standard error while brackets are made.
 
@@ -140,15 +145,17 @@ def profile(
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
     networks, has_network, has_seed = _arrange(recordings)
-    tallies = any(isinstance(r, Tally) for group in networks.values() for r in group)
-    if tallies and (shuffles or bootstrap or bounds):
+    apart = any(isinstance(r, Tally) for group in networks.values() for r in group) or (
+        mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
+    )
+    if apart and (shuffles or bootstrap or bounds):
         raise InputError(
-            "profile: a Tally keeps no bits, and shuffles, bootstrap and bounds need them; leave these three out, or "
-            "record the bits (of fewer inputs, if they are too many)"
+            "profile: shuffles, bootstrap and bounds need all bits in one place; a Tally keeps none, and a mesh of "
+            "several processes shares them out. Leave these three out, or record the bits of fewer inputs"
         )
-    shuffles = int(has_network and not tallies) if shuffles is None else shuffles
-    bootstrap = (0 if tallies else 200) if bootstrap is None else bootstrap
-    bounds = not tallies if bounds is None else bounds
+    shuffles = int(has_network and not apart) if shuffles is None else shuffles
+    bootstrap = (0 if apart else 200) if bootstrap is None else bootstrap
+    bounds = not apart if bounds is None else bounds
     has_network |= shuffles > 0
     first = next(iter(networks.values()))[0]
     seeds = len(next(iter(networks.values())))
@@ -170,7 +177,7 @@ def profile(
     layers = (
         (kept, labels[name], width) for name in words for kept, width in zip(words[name], first.widths, strict=True)
     )
-    for table in count_layers(layers, first.num_classes):
+    for table in count_layers(layers, first.num_classes, mesh):
         neurons.append(neuron_quantities(*table))
         tables.append(table)
     by_class = estimate_tables([table for table, _ in tables], tuple(estimators))
@@ -184,7 +191,7 @@ def profile(
         stacked = np.stack([cell[key][1] for cell in cells])
         by_network = stacked.reshape(len(words), len(first.layers), *stacked.shape[1:])
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
-    variables["n"] = (("class",), np.bincount(first.labels, minlength=first.num_classes))
+    variables["n"] = (("class",), np.asarray(tables[0][0].n)[0, 0].astype(np.int64))
     dims, coverage = variables["coverage"]
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     if bounds:
@@ -214,7 +221,7 @@ def profile(
             "min_coincident_pairs": MIN_COINCIDENT_PAIRS,
             "min_coverage": MIN_COVERAGE,
             "quantizer": str(first.meta.get("quantizer", "states given")),
-            **{f"{name}_version": version(name) for name in ("jaxentropy", "jax", "numpy", "xarray")},
+            **_versions(),
         },
     )  # fmt: skip
     if "neuron_fall" in dataset:
@@ -222,6 +229,12 @@ def profile(
     return dataset.isel({"network": 0} if not has_network else {}, drop=True).isel(
         {"seed": 0} if not has_seed else {}, drop=True
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: it takes longer than counting a layer."""
+    return {f"{name}_version": version(name) for name in ("jaxentropy", "jax", "numpy", "xarray")}
 
 
 def steps(layers: Sequence[str]) -> list[str]:

@@ -2,18 +2,21 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from scipy.special import entr
 
-from jaxentropy.counts import PatternCounts, count_words, counts_of
+from jaxentropy.counts import PatternCounts, counts_of, hash_and_count
 from jaxentropy.estimators import estimate
 from jaxentropy.host import on_host
 from jaxentropy.patterns import WORD_BITS, Array
 from jaxentropy.shapes import power_of_two, with_room
+from jaxentropy.sharded import count_prints_sharded, count_words_sharded
 
 SATURATION_LIMIT = 0.9
 """A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
@@ -42,36 +45,47 @@ Kept = np.ndarray | tuple[np.ndarray, np.ndarray]
 
 
 def count_layers(
-    layers: Iterable[tuple[Sequence[Kept], np.ndarray, int]], num_classes: int
+    layers: Iterable[tuple[Sequence[Kept], np.ndarray, int]], num_classes: int, mesh: Mesh | None = None
 ) -> Iterator[tuple[PatternCounts, PatternCounts]]:
     """Counts by class and over all classes, ``[seed, shuffle, ...]``, of each layer.
 
     Of a layer are given what is kept for each seed, the labels ``[seed, shuffle, n]``, and its width. The next layer is
     under way while one is waited for.
     """
-    waiting: deque[tuple[list[Any], tuple[int, ...], int]] = deque()
+    waiting: deque[tuple[list[Finish], tuple[int, ...], int]] = deque()
     for kept, labels, width in layers:
-        flat = [_count(own, by, num_classes) for own, shuffled in zip(kept, labels, strict=True) for by in shuffled]
-        waiting.append((flat, labels.shape[:2], width))
+        begun = [
+            _begin(own, by, num_classes, mesh) for own, shuffled in zip(kept, labels, strict=True) for by in shuffled
+        ]
+        waiting.append((begun, labels.shape[:2], width))
         if len(waiting) > 1:
             yield _stacked(*waiting.popleft())
     while waiting:
         yield _stacked(*waiting.popleft())
 
 
-def _count(kept: Kept, labels: np.ndarray, num_classes: int) -> tuple[PatternCounts, PatternCounts]:
-    """Of one seed and one labelling, not waited for."""
+Finish = Callable[[], tuple[PatternCounts, PatternCounts]]
+"""Waits for what was begun."""
+
+
+def _begin(kept: Kept, labels: np.ndarray, num_classes: int, mesh: Mesh | None) -> Finish:
+    """Counting of one seed and one labelling."""
+    rows, labels = with_room(kept[0] if isinstance(kept, tuple) else kept, labels, num_classes)
     if isinstance(kept, tuple):
-        prints, on = kept
-        prints, labels = with_room(prints, labels, num_classes)
-        return counts_of(prints, on.astype(np.int32), labels, num_classes)
+        on = kept[1].astype(np.int32)
+        if mesh is not None:
+            return partial(count_prints_sharded, rows, on, labels, num_classes, mesh)
+        return partial(counts_of, rows, on, labels, num_classes)
     # of whole words, so that layers whose last words differ in length share a program
-    return count_words(*with_room(kept, labels, num_classes), num_classes, WORD_BITS * kept.shape[1])
+    width = WORD_BITS * kept.shape[1]
+    if mesh is not None:
+        return partial(count_words_sharded, rows, labels, num_classes, width, mesh)
+    return partial(counts_of, *hash_and_count(rows, labels, num_classes, width), labels, num_classes)
 
 
-def _stacked(flat: list[Any], shape: tuple[int, ...], width: int) -> tuple[PatternCounts, PatternCounts]:
+def _stacked(begun: Sequence[Finish], shape: tuple[int, ...], width: int) -> tuple[PatternCounts, PatternCounts]:
     """The counts of all seeds and labellings of a layer, on the host."""
-    counts = jax.tree.map(lambda *x: np.stack([np.asarray(a) for a in x]).reshape(*shape, *x[0].shape), *flat)
+    counts = jax.tree.map(lambda *x: np.stack(x).reshape(*shape, *x[0].shape), *[finish() for finish in begun])
     by_class, pooled = (c._replace(on=c.on[..., :width]) for c in counts)
     return by_class, pooled
 

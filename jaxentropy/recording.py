@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, nonfinite, peeked, refuse_nonfinite
+from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, peeked, refuse_nonfinite
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
-from jaxentropy.patterns import Array, Quantizer, Sign, pack, states_of, words_for
+from jaxentropy.patterns import Array, Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
 
 _FORMAT = "jaxentropy-recording"
@@ -126,9 +126,9 @@ class Recording:
                 )
             if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
-            refuse_nonfinite(name, int(layer.size - np.isfinite(layer).sum()), layer.size)
+            refuse_nonfinite(name, layer)
             widths.append(layer.shape[1])
-            words.append(np.asarray(pack(states_of(layer, quantizer))))
+            words.append(pack_on_host(layer, quantizer))
         return cls(
             tuple(activations),
             tuple(widths),
@@ -270,17 +270,11 @@ def record(
     return Recording(step.layers, step.widths, by_layer, all_labels, _names(class_names, int(all_labels.max())), header)
 
 
-@dataclass(frozen=True)
 class _Words(Step):
     """The step that keeps packed words."""
 
-    apply_fn: ApplyFunction
-    quantizer: Quantizer
-
-    def __call__(self, carry, variables, inputs, labels, real):
-        activations = self.apply_fn(variables, inputs)[1]
-        words = tuple(pack(states_of(activations[name], self.quantizer)) for name in self.layers)
-        return carry, words, jnp.stack([nonfinite(activations[name], real) for name in self.layers])
+    def keep(self, carry, words, labels, real):
+        return carry, tuple(words)
 
 
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, nonfinite, peeked
+from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, peeked
 from jaxentropy.counts import hash_and_count
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
 from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
-from jaxentropy.patterns import Quantizer, Sign, fingerprint, pack, states_of, words_for
+from jaxentropy.patterns import Quantizer, Sign, fingerprint, words_for
 from jaxentropy.recording import Recording, checked_labels
 
 _FORMAT = {"format": "jaxentropy-tally", "version": 1}
@@ -199,15 +199,10 @@ def tally(
 class _Counts(Step):
     """The step that adds neurons up and keeps fingerprints."""
 
-    apply_fn: ApplyFunction
-    quantizer: Quantizer
     num_classes: int
     seed: int
 
-    def __call__(self, carry, variables, inputs, labels, real):
-        activations = self.apply_fn(variables, inputs)[1]
+    def keep(self, carry, words, labels, real):
         labels = jnp.where(real, labels, self.num_classes)
-        words = [pack(states_of(activations[name], self.quantizer)) for name in self.layers]
         totals = tuple(add_neurons(total, own, labels) for total, own in zip(carry, words, strict=True))
-        prints = tuple(fingerprint(own, self.seed) for own in words)
-        return totals, prints, jnp.stack([nonfinite(activations[name], real) for name in self.layers])
+        return totals, tuple(fingerprint(own, self.seed) for own in words)

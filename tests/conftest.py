@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "agg")
+flags = "--xla_force_host_platform_device_count=8"
 if not {"slow", "calibration"} & set(sys.argv):
     # hundreds of tiny programs: optimising their machine code takes longer than running them
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    flags += " --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
 
 # what is first imported under the hook loses its cached bytecode: seconds in each process
 import flax.linen  # noqa: F401

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import jaxentropy as je
 from jaxentropy import counts as counts_module
-from jaxentropy.counts import count_words, max_multiplicities
+from jaxentropy.counts import counts_of, hash_and_count
+from jaxentropy.tables import max_multiplicities
 from tests import oracles
 
 
@@ -54,7 +55,7 @@ def test_more_classes_than_inputs_and_layers_of_any_width(width, rng):
 
 def test_all_classes_as_one(rng):
     states, labels = few_patterns(rng, 200, 40, 30), rng.integers(0, 5, 200)
-    counts, pooled = count_words(je.pack(states), labels, 4, 40)
+    counts, pooled = counts_of(*hash_and_count(je.pack(states), labels, 4, 40), labels, 4)
     check_counts(counts, states, labels, 4)
     check_counts(pooled, states[labels < 4], np.zeros((labels < 4).sum(), int), 1)
 
@@ -68,6 +69,22 @@ def test_verify_accepts_honest_fingerprints_and_refuses_merged_ones(rng, monkeyp
     monkeypatch.setattr(counts_module, "fingerprint", lambda words, seed: honest(words[:, :1], seed) & 3)
     with pytest.raises(RuntimeError, match="another seed"):
         je.count_patterns(states[:101], labels[:101], 1, verify=True)
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(1, np.float32), (40, bool), (300, jnp.bfloat16), (2100, np.float64)])
+def test_numpy_and_jax_arrays_give_the_same(width, dtype, rng):
+    states, labels = few_patterns(rng, 203, width, 30), rng.integers(0, 3, 203)
+    activations = states if dtype is bool else np.where(states, 1.5, -0.0).astype(dtype)
+    check_counts(je.count_patterns(activations, labels, 3, verify=True), states, labels, 3)
+    check_counts(je.count_patterns(jnp.asarray(activations), labels, 3, verify=True), states, labels, 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2**32, -(2**32)], [0, 1, 2, -1], [0, 1, 255, 254]])
+def test_no_label_outside_becomes_one_inside(labels):
+    """Neither by being cut to 32 bits nor by wrapping round."""
+    counts = je.count_patterns(np.ones((4, 3), np.float32), np.asarray(labels), 2)
+    assert counts.n.tolist() == [1, 1]
+    assert counts.on.tolist() == [[1] * 3] * 2
 
 
 def test_another_seed_gives_the_same_counts(rng):

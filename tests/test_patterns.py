@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxentropy as je
-from jaxentropy.patterns import fingerprint, pack_across, words_across
+from jaxentropy import patterns as patterns_module
+from jaxentropy.patterns import fingerprint, pack_across, pack_on_host, words_across
 from tests import oracles
 
 
-@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 100])
+@pytest.mark.parametrize("width", [1, 31, 32, 33, 64, 100, 256, 300, 513])
 def test_pack_agrees_with_bit_loop_and_unpack_inverts(width, rng):
     states = rng.random((50, width)) < 0.5
     words = je.pack(states)
@@ -25,6 +26,18 @@ def test_pack_takes_integers_batch_axes_jit_and_vmap(rng):
     np.testing.assert_array_equal(je.pack(states), expected)
     np.testing.assert_array_equal(jax.jit(je.pack)(states), expected)
     np.testing.assert_array_equal(jax.vmap(je.pack)(jnp.asarray(states)), expected)
+
+
+@pytest.mark.parametrize("width", [1, 31, 33, 256, 300])
+@pytest.mark.parametrize("quantizer", [je.Sign(), je.Sign(zero="on"), lambda a: jnp.abs(a) > 1])
+def test_pack_on_host_is_pack(width, quantizer, rng, monkeypatch):
+    """In blocks of all, some and single rows, whatever the quantizer computes with."""
+    activations = np.round(rng.normal(size=(53, width)), 1).astype(np.float32)
+    for at_once in (1, 7 * width, 1 << 21):
+        monkeypatch.setattr(patterns_module, "_STATES_AT_ONCE", at_once)
+        words = pack_on_host(activations, quantizer)
+        assert words.dtype == np.uint32
+        np.testing.assert_array_equal(words, je.pack(np.asarray(quantizer(activations))))
 
 
 @pytest.mark.parametrize("width", [1, 255, 256, 300, 512])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.batches import in_depth_order
+from jaxentropy.batches import any_nonfinite, in_depth_order
 from tests.conftest import random_recording
 
 
@@ -191,6 +191,19 @@ def test_layers_that_jit_sorted_are_put_back_by_number():
     recording = je.record(many, None, [(np.ones((2, 3), np.float32), np.array([0, 1]))])
     assert recording.layers == ("fc1", "fc2", "fc9", "fc10", "fc11")
     assert in_depth_order(["b2", "b10", "a"]) == ("b2", "b10", "a")
+
+
+def test_every_activation_is_looked_at(rng):
+    """By rows in groups and by single ones: one NaN or infinity anywhere is found, and none where there is none."""
+    activations = rng.normal(size=(83, 5)).astype(np.float32) * 1e38
+    look = jax.jit(any_nonfinite)
+    real = np.arange(83) < 81
+    assert not look(activations, real)
+    for row in (0, 39, 40, 79, 80, 82):
+        for value in (np.nan, np.inf, -np.inf):
+            spoilt = activations.copy()
+            spoilt[row, rng.integers(5)] = value
+            assert bool(look(spoilt, real)) == (row < 81)
 
 
 def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
