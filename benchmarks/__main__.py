@@ -1,169 +1,99 @@
-"""Counting patterns and neurons by class, against NumPy's ways, on the same arrays in the same run.
+"""How fast jaxentropy is, beside what you would otherwise use, on your machine.
 
-    python -m benchmarks                      60,000 inputs x 1,024 neurons, 10 classes
-    python -m benchmarks --neurons 4096       a wider layer
-    python -m benchmarks --out results.json   where the numbers go
+    python -m benchmarks                                all of it: six to ten minutes on two cores
+    python -m benchmarks --quick                        seconds: shows that the suite works, measures nothing
+    python -m benchmarks --only kernel overhead         some sections
+    python -m benchmarks --out mine.json --figure mine.png
 
-Prints medians and spread over repetitions after a warm-up, the ratio of each way to ours, and ours to the time of
-reading the activations once. Every way's counts are checked to be the same before it is timed.
+Sections:
+    kernel        count_patterns against np.unique, void views, Counter, pandas, polars, torch, infomeasure, hoi,
+                  where they are installed, and against the time of reading the activations once
+    alternatives  each step of the kernel beside the other ways of doing it
+    overhead      what recording and profiling add to the forward pass of an MLP, a CNN, and the FC head of VGG-16
+    growth        time of counting with the number of inputs, neurons and classes
+    stream        ten million patterns of 1,024 neurons, without their bits, and with them on disk: time and memory
+    compile       what is compiled, how long it takes, and that it is not compiled again
+    import        time of "import jaxentropy", and what it brings along
+
+How to read it: all ways of a section are called in turn, round after round, after one call of each that does not count.
+Ratios are taken within each round, so that a machine whose speed drifts does not favour one way; tables give
+the median and the range over the rounds. Each target says "met" or "missed" with the figure that was reached here.
+Close other programs first: the absolute times are theirs too.
 """
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import time
-from collections import Counter
-from collections.abc import Callable
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 
-import jax
-import numpy as np
-
-from jaxentropy import PatternCounts, count_patterns
-
-Counts = list[tuple[np.ndarray, dict[int, int]]]
-"""For each class: inputs for which each neuron was on, and {multiplicity: number of patterns}."""
-
-
-def ours(activations, labels, classes: int) -> PatternCounts:
-    """One compiled call."""
-    return jax.block_until_ready(count_patterns(activations, labels, classes))
+SECTIONS = {
+    "kernel": "benchmarks.kernel",
+    "alternatives": "benchmarks.alternatives",
+    "overhead": "benchmarks.overhead",
+    "growth": "benchmarks.growth",
+    "stream": "benchmarks.stream",
+    "compile": "benchmarks.compile",
+    "import": "benchmarks.imports",
+}
 
 
-def void_views(activations: np.ndarray, labels: np.ndarray, classes: int) -> Counts:
-    """Threshold, packbits, np.unique of rows seen as single values: the fastest in plain NumPy."""
-    states = activations > 0
-    packed = np.packbits(states, axis=1)
-    rows = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    result = []
-    for c in range(classes):
-        mine = labels == c
-        seen = np.unique(rows[mine], return_counts=True)[1]
-        result.append((np.count_nonzero(states[mine], axis=0), dict(Counter(seen.tolist()))))
-    return result
-
-
-def counters(activations: np.ndarray, labels: np.ndarray, classes: int) -> Counts:
-    """Threshold, packbits, a Counter of each row's bytes."""
-    states = activations > 0
-    packed = np.packbits(states, axis=1)
-    result = []
-    for c in range(classes):
-        mine = labels == c
-        seen = Counter(row.tobytes() for row in packed[mine])
-        result.append((np.count_nonzero(states[mine], axis=0), dict(Counter(seen.values()))))
-    return result
-
-
-def unique_rows(activations: np.ndarray, labels: np.ndarray, classes: int) -> Counts:
-    """np.unique(axis=0) of the states: what most published code does."""
-    states = activations > 0
-    result = []
-    for c in range(classes):
-        mine = states[labels == c]
-        seen = np.unique(mine, axis=0, return_counts=True)[1]
-        result.append((mine.sum(0), dict(Counter(seen.tolist()))))
-    return result
-
-
-def as_counts(counts: PatternCounts) -> Counts:
-    """Our table in the form of the others."""
-    n, on, j, f = map(np.asarray, counts)
-    return [(on[c], {int(a): int(b) for a, b in zip(j, f[c], strict=True) if b}) for c in range(len(n))]
-
-
-def same(a: Counts, b: Counts) -> bool:
-    """Whether two ways counted the same."""
-    return all(np.array_equal(x[0], y[0]) and x[1] == y[1] for x, y in zip(a, b, strict=True))
-
-
-def seconds(function: Callable, repetitions: int) -> list[float]:
-    """Times of repeated calls, after one that does not count."""
-    function()
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return times
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--quick", action="store_true", help="tiny sizes, for a test of the suite itself")
+    found.add_argument(
+        "--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=f"which sections: {', '.join(SECTIONS)}"
+    )
+    found.add_argument(
+        "--peers", choices=("all", "numpy"), default="all", help="other libraries too (default), or only NumPy"
+    )
+    found.add_argument("--rounds", type=int, metavar="N", help="in every section (default: 3 to 9, each its own)")
+    found.add_argument("--seed", type=int, default=0, help="of the random data (default 0)")
+    found.add_argument("--out", type=Path, metavar="FILE.json", help="write hardware, versions and all raw times")
+    found.add_argument("--figure", type=Path, metavar="FILE.png", help="draw kernel, growth and overhead")
+    return found
 
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=60_000)
-    parser.add_argument("--neurons", type=int, default=1024)
-    parser.add_argument("--classes", type=int, default=10)
-    parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
-    options = parser.parse_args()
+    arguments = parser().parse_args()
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser().error(f"--rounds {arguments.rounds}: expected 1 or more")
+    # imported here: the processes that measure other libraries import this file too, and should not start JAX
+    from benchmarks.machine import hardware, versions
+    from benchmarks.report import Options
 
-    rng = np.random.default_rng(options.seed)
-    labels = rng.integers(0, options.classes, options.inputs).astype(np.int32)
-    # a few causes drive all neurons, so that some patterns recur, as in a deep layer
-    causes = (rng.integers(-1, 2, (options.inputs, 6)) + 0.02 * labels[:, None]).astype(np.float32)
-    activations = causes @ rng.normal(size=(6, options.neurons)).astype(np.float32)
-    on_device, labels_on_device = jax.device_put(activations), jax.device_put(labels)
+    start = time.perf_counter()
+    options = Options(arguments.quick, arguments.peers == "all", arguments.rounds, arguments.seed)
+    record = {"quick": options.quick, "seed": options.seed, "hardware": hardware(), "versions": versions()}
+    for what in ("hardware", "versions"):
+        print(f"{what}: {', '.join(f'{name} {value}' for name, value in record[what].items())}")
+    if options.quick:
+        print("\nA smoke run: these sizes are so small that no target means anything.")
+    sections = {}
+    for name in arguments.only or SECTIONS:
+        begun = time.perf_counter()
+        sections[name] = section = import_module(SECTIONS[name]).run(options)
+        section.settings["seconds_in_all"] = round(time.perf_counter() - begun, 1)
+        print(f"\n{section.markdown()}\n\n({section.settings['seconds_in_all']} s)", flush=True)
+    targets = [target for section in sections.values() for target in section.targets if target.verdict]
+    met = sum(target.verdict == "met" for target in targets)
+    seconds = time.perf_counter() - start
+    print(f"\n{met} of {len(targets)} targets met; {seconds:.0f} s in all.")
 
-    ways: dict[str, Callable] = {
-        "jaxentropy.count_patterns": lambda: ours(on_device, labels_on_device, options.classes),
-        "NumPy packbits, np.unique of void views": lambda: void_views(activations, labels, options.classes),
-        "NumPy packbits, Counter of bytes": lambda: counters(activations, labels, options.classes),
-        "NumPy np.unique(axis=0)": lambda: unique_rows(activations, labels, options.classes),
-    }
-    mine = as_counts(ways["jaxentropy.count_patterns"]())
-    for name, way in ways.items():
-        if name != "jaxentropy.count_patterns" and not same(mine, way()):
-            raise SystemExit(f"{name} disagrees with jaxentropy.count_patterns")
-    read = jax.jit(lambda a: a.sum())
-    floor = statistics.median(seconds(lambda: jax.block_until_ready(read(on_device)), options.repetitions))
-    times = {
-        name: seconds(way, options.repetitions if "axis=0" not in name else min(2, options.repetitions))
-        for name, way in ways.items()
-    }
+    record |= {"seconds": seconds, "sections": {name: section.as_json() for name, section in sections.items()}}
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+        print(f"written to {arguments.out}")
+    if arguments.figure:
+        from benchmarks.figure import draw
 
-    ours_median = statistics.median(times["jaxentropy.count_patterns"])
-    device = jax.devices()[0]
-    print(
-        f"{options.inputs} inputs x {options.neurons} neurons, {options.classes} classes, "
-        f"{activations.nbytes / 1e6:.0f} MB float32; all ways agree\n"
-        f"{device.platform} ({device.device_kind}), {platform.processor() or platform.machine()}, "
-        f"jax {jax.__version__}, numpy {np.__version__}\n"
-    )
-    print(f"| {'neuron and pattern counts by class':<40} | median ms | fastest to slowest | ratio to ours |")
-    print(f"|{'-' * 42}|----------:|-------------------:|--------------:|")
-    for name, values in times.items():
-        median, spread = statistics.median(values), f"{min(values) * 1e3:.0f} to {max(values) * 1e3:.0f}"
-        print(f"| {name:<40} | {median * 1e3:9.1f} | {spread:>18} | {median / ours_median:13.1f} |")
-    print(
-        f"\nReading the activations once (a sum): {floor * 1e3:.1f} ms; ours takes {ours_median / floor:.1f} times it."
-    )
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        settings = {k: v for k, v in vars(options).items() if k != "out"}
-        hardware = {"platform": device.platform, "device": device.device_kind, "machine": platform.machine()}
-        record = {
-            "settings": settings,
-            "hardware": hardware | {"cpu": _cpu()},
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("jaxentropy", "jax", "numpy")},
-            "read_once_seconds": floor,
-            "seconds": times,
-        }
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
-        print(f"written to {options.out}")
-
-
-def _cpu() -> str:
-    """The processor's own name, and how many cores this process may use."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+        draw(record, arguments.figure)
+        print(f"drawn in {arguments.figure}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Sufficient statistics: what was seen how often. Counts are exact integers; division happens later."""
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from jaxentropy.patterns import (
 from jaxentropy.tables import tables, traced_tables
 
 _WORDS_AT_ONCE = 1 << 21
+_WORDS_IN_A_PIECE = 1 << 26
 
 
 class PatternCounts(NamedTuple):
@@ -131,13 +133,44 @@ def _read(activations, labels, orders, num_classes, quantizer, seed):
 
 def hash_and_count(
     words: UInt32[Array, "n word"], labels: Integer[Array, " n"], num_classes: int, width: int, seed: int = 0
-) -> tuple[UInt32[jax.Array, "n 2"], Int[jax.Array, "clas neuron"]]:
-    """Of packed patterns: fingerprints, and the inputs of each class for which each neuron was on. Not waited for."""
+) -> tuple[UInt32[Array, "n 2"], Int[Array, "clas neuron"]]:
+    """Of packed patterns: fingerprints, and the inputs of each class for which each neuron was on. Not waited for.
+
+    NumPy arrays of more than a quarter of a gigabyte, which may be memory-mapped and larger than memory, are read piece
+    by piece.
+    """
     orders = None
     if lies_on_host(words, labels):
         labels = checked_on_host(np.asarray(labels), num_classes)
+        if isinstance(words, np.ndarray) and words.size > _WORDS_IN_A_PIECE:
+            return _by_pieces(words, labels, num_classes, width, seed)
         orders = orders_on_host(labels, words.shape[1])
     return _hash_and_count(words, labels, orders, num_classes, width, seed)
+
+
+def _by_pieces(words, labels, num_classes, width, seed):
+    """``hash_and_count`` of one piece after the other, all of one size, so that one program serves any number."""
+    rows = max(_WORDS_IN_A_PIECE // words.shape[1], 1)
+    prints, on = np.empty((len(words), 2), np.uint32), np.zeros((num_classes, width), np.int32)
+    waiting = deque()
+
+    def fetch() -> None:
+        start, (piece_prints, piece_on) = waiting.popleft()
+        prints[start : start + rows] = np.asarray(piece_prints)[: len(words) - start]
+        np.add(on, piece_on, out=on)
+
+    for start in range(0, len(words), rows):
+        piece, own = words[start : start + rows], labels[start : start + rows]
+        room = rows - len(piece)
+        if room:
+            piece, own = np.pad(piece, ((0, room), (0, 0))), np.pad(own, (0, room), constant_values=num_classes)
+        orders = orders_on_host(own, words.shape[1])
+        waiting.append((start, _hash_and_count(piece, own, orders, num_classes, width, seed)))
+        if len(waiting) > 1:
+            fetch()
+    while waiting:
+        fetch()
+    return prints, on
 
 
 @partial(jax.jit, static_argnames=("num_classes", "width", "seed"))

@@ -70,17 +70,19 @@ Finish = Callable[[], tuple[PatternCounts, PatternCounts]]
 
 def _begin(kept: Kept, labels: np.ndarray, num_classes: int, mesh: Mesh | None) -> Finish:
     """Counting of one seed and one labelling."""
-    rows, labels = with_room(kept[0] if isinstance(kept, tuple) else kept, labels, num_classes)
     if isinstance(kept, tuple):
+        prints, labels = with_room(kept[0], labels, num_classes)
         on = kept[1].astype(np.int32)
         if mesh is not None:
-            return partial(count_prints_sharded, rows, on, labels, num_classes, mesh)
-        return partial(counts_of, rows, on, labels, num_classes)
+            return partial(count_prints_sharded, prints, on, labels, num_classes, mesh)
+        return partial(counts_of, prints, on, labels, num_classes)
     # of whole words, so that layers whose last words differ in length share a program
     width = WORD_BITS * kept.shape[1]
+    if not isinstance(kept, np.memmap):  # which may be larger than memory
+        kept, labels = with_room(kept, labels, num_classes)
     if mesh is not None:
-        return partial(count_words_sharded, rows, labels, num_classes, width, mesh)
-    return partial(counts_of, *hash_and_count(rows, labels, num_classes, width), labels, num_classes)
+        return partial(count_words_sharded, kept, labels, num_classes, width, mesh)
+    return partial(counts_of, *hash_and_count(kept, labels, num_classes, width), labels, num_classes)
 
 
 def _stacked(begun: Sequence[Finish], shape: tuple[int, ...], width: int) -> tuple[PatternCounts, PatternCounts]:

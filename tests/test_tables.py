@@ -42,14 +42,14 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
 def test_fingerprints_that_part_in_their_last_bits_only(rng, num_classes):
     """The class takes the place of these bits; then ranks must take the place of the fingerprints."""
     prints = np.full((200, 2), 8, np.uint32)
-    prints[:, 1] += rng.integers(0, 2, 200, dtype=np.uint32)
+    prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, num_classes + 1, 200).astype(np.int32)
     check(tables_on_host(prints, labels, num_classes), prints, labels, num_classes)
 
 
 def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatch):
     prints = np.full((200, 2), 8, np.uint32)
-    prints[:, 1] += rng.integers(0, 2, 200, dtype=np.uint32)
+    prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, 3, 200).astype(np.int32)
     monkeypatch.setattr(tables_module.np, "array_equal", lambda a, b: True)
     with pytest.raises(AssertionError):
