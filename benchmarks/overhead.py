@@ -48,9 +48,9 @@ def run(options: Options) -> Section:
     networks = QUICK if options.quick else NETWORKS
     section = Section("Overhead: recording beside the bare forward pass")
     section.text.append(
-        "Random images in batches, as NumPy arrays; each network in a process of its own. The bare forward pass gives the "
-        "outputs only. The profile has the plug-in and Chao–Wang–Jost estimates and no brackets. *Added* is the median of "
-        "the rounds' ratios."
+        "Random images in batches, as NumPy arrays; each network in a process of its own. The bare forward pass gives "
+        "the outputs only. The profile has the plug-in and Chao–Wang–Jost estimates and no brackets. *Added* is the "
+        "median of the rounds' ratios."
     )
     rows, seconds = [], {}
     for index, network in enumerate(networks):

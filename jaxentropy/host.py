@@ -23,8 +23,9 @@ def on_host(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:
 
 
 def lies_on_host(*arrays: Any) -> bool:
-    """Whether NumPy can read these arrays where they are: none is traced, and none is on an accelerator."""
-    return all(
-        not isinstance(a, Tracer) and (isinstance(a, np.ndarray) or {d.platform for d in a.devices()} == {"cpu"})
-        for a in arrays
-    )
+    """Whether NumPy can read these arrays where they are: not traced, not on an accelerator or in another process."""
+    return all(isinstance(a, np.ndarray) or (not isinstance(a, Tracer) and _on_own_processor(a)) for a in arrays)
+
+
+def _on_own_processor(array: jax.Array) -> bool:
+    return array.is_fully_addressable and {device.platform for device in array.devices()} == {"cpu"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import jaxentropy as je
 from jaxentropy import counts as counts_module
 from jaxentropy.counts import counts_of, hash_and_count
+from jaxentropy.patterns import fingerprint
 from jaxentropy.tables import max_multiplicities
 from tests import oracles
 
@@ -58,6 +59,20 @@ def test_all_classes_as_one(rng):
     counts, pooled = counts_of(*hash_and_count(je.pack(states), labels, 4, 40), labels, 4)
     check_counts(counts, states, labels, 4)
     check_counts(pooled, states[labels < 4], np.zeros((labels < 4).sum(), int), 1)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 202])
+def test_words_that_are_read_piece_by_piece(rows, rng, monkeypatch, compilations):
+    """The last piece is filled up; another number of inputs needs no other program."""
+    monkeypatch.setattr(counts_module, "_WORDS_IN_A_PIECE", 2 * rows)
+    for n in (203, 230):
+        states, labels = few_patterns(rng, n, 40, 30), rng.integers(-1, 3, n)
+        words = np.asarray(je.pack(states))
+        compilations.clear()
+        prints, on = hash_and_count(words, labels, 3, 40)
+        assert len(compilations) == (n == 203)
+        np.testing.assert_array_equal(prints, fingerprint(words))
+        check_counts(counts_of(prints, on, labels, 3)[0], states, labels, 3)
 
 
 def test_verify_accepts_honest_fingerprints_and_refuses_merged_ones(rng, monkeypatch):
