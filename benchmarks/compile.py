@@ -26,8 +26,8 @@ class Size:
     processes: int
 
 
-FULL = Size(60_000, 4096, Network("MLP 5 × 512", lambda: MLP((512,) * 5), (28, 28, 1), 10_000, 1000, 10, 1), 3)
-QUICK = Size(1000, 256, Network("MLP 2 × 64", lambda: MLP((64,) * 2), (28, 28, 1), 1024, 512, 10, 1), 1)
+FULL = Size(60_000, 4096, Network("MLP 5 × 512", lambda: MLP((512,) * 5), (28, 28, 1), 10_000, 1000, 10, 1, 1), 3)
+QUICK = Size(1000, 256, Network("MLP 2 × 64", lambda: MLP((64,) * 2), (28, 28, 1), 1024, 512, 10, 1, 1), 1)
 COUNT, RECORD = "count_patterns", "record and profile"
 NEW = "half the inputs"
 

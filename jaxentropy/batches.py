@@ -6,7 +6,7 @@ The host is two batches ahead: while a device computes, it reads the next batch 
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -208,6 +208,36 @@ def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:
     if list(names) != sorted(names):
         return names
     return tuple(sorted(names, key=lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]))
+
+
+class Gathered:
+    """Arrays of batches put together, in order.
+
+    If the number of batches is known, rows go straight to their place: what is kept is then not held twice.
+    """
+
+    def __init__(self, batches: Iterable[Any]):
+        self._batches = len(batches) if isinstance(batches, Sized) else 0
+        self._n = 0
+        self._whole: list[np.ndarray] = []
+        self._more: list[Sequence[np.ndarray]] = []
+
+    def add(self, arrays: Sequence[np.ndarray]) -> None:
+        """One batch, not larger than the first: arrays ``[n, ...]``."""
+        if not self._whole:
+            self._whole = [np.empty((self._batches * len(a), *a.shape[1:]), a.dtype) for a in arrays]
+        end = self._n + len(arrays[0])
+        if end > len(self._whole[0]) or self._more:
+            self._more.append(arrays)
+            return
+        for whole, own in zip(self._whole, arrays, strict=True):
+            whole[self._n : end] = own
+        self._n = end
+
+    def arrays(self) -> list[np.ndarray]:
+        """All rows of each."""
+        known = [whole[: self._n] for whole in self._whole]
+        return [np.concatenate(parts) for parts in zip(known, *self._more, strict=True)] if self._more else known
 
 
 Batches = Iterable[tuple[Any, Any]]

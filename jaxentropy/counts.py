@@ -103,7 +103,7 @@ def _count_on_host(activations, labels, num_classes, quantizer, seed):
     if isinstance(activations, np.ndarray):
         prints, on = hash_and_count(_words(activations, quantizer), labels, num_classes, width, seed)
     else:
-        orders = orders_on_host(labels, words_for(width))
+        orders = orders_on_host(labels, num_classes, words_for(width))
         prints, on = _read(activations, labels, orders, num_classes, quantizer, seed)
     own, _ = tables(prints, labels, num_classes)
     return PatternCounts(*map(jnp.asarray, (inputs_on_host(labels, num_classes), on, *own)))
@@ -144,7 +144,7 @@ def hash_and_count(
         labels = checked_on_host(np.asarray(labels), num_classes)
         if isinstance(words, np.ndarray) and words.size > _WORDS_IN_A_PIECE:
             return _by_pieces(words, labels, num_classes, width, seed)
-        orders = orders_on_host(labels, words.shape[1])
+        orders = orders_on_host(labels, num_classes, words.shape[1])
     return _hash_and_count(words, labels, orders, num_classes, width, seed)
 
 
@@ -164,7 +164,7 @@ def _by_pieces(words, labels, num_classes, width, seed):
         room = rows - len(piece)
         if room:
             piece, own = np.pad(piece, ((0, room), (0, 0))), np.pad(own, (0, room), constant_values=num_classes)
-        orders = orders_on_host(own, words.shape[1])
+        orders = orders_on_host(own, num_classes, words.shape[1])
         waiting.append((start, _hash_and_count(piece, own, orders, num_classes, width, seed)))
         if len(waiting) > 1:
             fetch()
@@ -225,7 +225,7 @@ def read_once(
     return jax.lax.scan(read, (prints, on), (jnp.arange(0, n, size), orders))[0]
 
 
-def orders_on_host(labels: Int[np.ndarray, " n"], words: int) -> Int[np.ndarray, "part size"] | None:
+def orders_on_host(labels: Int[np.ndarray, " n"], num_classes: int, words: int) -> Int[np.ndarray, "part size"] | None:
     """The order by label of each part of ``read_once``; None if there are no inputs."""
     n = len(labels)
     if n == 0:
@@ -234,7 +234,7 @@ def orders_on_host(labels: Int[np.ndarray, " n"], words: int) -> Int[np.ndarray,
     first = np.arange(0, n, size)[:, None]
     places = np.minimum(first, n - size) + np.arange(size)
     # what was seen before comes last, with the inputs that are not counted
-    return order_on_host(np.where(places >= first, labels[places], np.iinfo(np.int32).max))
+    return order_on_host(np.where(places >= first, labels[places], num_classes))
 
 
 def _part(n: int, words: int) -> int:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, peeked, refuse_nonfinite
+from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked, refuse_nonfinite
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
 from jaxentropy.patterns import Array, Quantizer, Sign, pack_on_host, words_for
@@ -249,6 +249,7 @@ def record(
         InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
             network does not give, labels that do not match the inputs, NaN or infinite activations.
     """
+    gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)
     step = _Words(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer)
     header = {"quantizer": repr(quantizer), **(meta or {})}
@@ -261,13 +262,11 @@ def record(
                 largest = max(largest, int(batch_labels.max()))
             folder.finish(_names(class_names, largest), _json(header))
         return Recording.load(spill)
-    labels, words = [], []
     for batch_labels, batch_words, _ in parts:
-        labels.append(batch_labels)
-        words.append(batch_words)
-    all_labels = checked_labels(np.concatenate(labels))
-    by_layer = tuple(np.concatenate(layer) for layer in zip(*words, strict=True))
-    return Recording(step.layers, step.widths, by_layer, all_labels, _names(class_names, int(all_labels.max())), header)
+        gathered.add((batch_labels, *batch_words))
+    labels, *words = gathered.arrays()
+    labels = checked_labels(labels)
+    return Recording(step.layers, step.widths, tuple(words), labels, _names(class_names, int(labels.max())), header)
 
 
 class _Words(Step):

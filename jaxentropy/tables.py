@@ -63,7 +63,9 @@ def tables_on_host(
     else:
         keys = np.unique(keys, return_inverse=True)[1].astype(np.uint64)
     place = np.uint64(64) - class_bits
-    keys |= labels.astype(np.uint64) << place
+    classes = labels.astype(np.uint64)
+    classes <<= place
+    keys |= classes
     keys.sort()
     first = np.flatnonzero(_differs(keys))
     owners = (keys[first] >> place).astype(np.int64)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxentropy.batches import ApplyFunction, Step, drive, layers_of, peeked
+from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked
 from jaxentropy.counts import hash_and_count
 from jaxentropy.errors import InputError
 from jaxentropy.files import atomic_path, open_npz
@@ -174,15 +174,16 @@ def tally(
         InputError: as ``record``, and labels that are no class.
     """
     names = tuple(str(name) for name in class_names)
+    gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)
     step = _Counts(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer, len(names), seed)
     carry = tuple(no_neurons(len(names), words_for(width), np.iinfo(np.int32).max) for width in step.widths)
     checked = ((x, checked_labels(np.asarray(y), len(names))) for x, y in batches)
-    labels, prints, totals = [], [], carry
-    for batch_labels, batch_prints, carried in drive(step, carry, variables, checked, mesh=mesh, progress=progress):
-        labels.append(batch_labels)
-        prints.append(batch_prints)
+    totals = carry
+    for own_labels, own_prints, carried in drive(step, carry, variables, checked, mesh=mesh, progress=progress):
+        gathered.add((own_labels, *own_prints))
         totals = carried
+    labels, *prints = gathered.arrays()
     if mesh is not None:
         totals = jax.tree.map(lambda a: np.asarray(a).sum(0), totals)
     on = tuple(
@@ -190,8 +191,8 @@ def tally(
         for total, width in zip(totals, step.widths, strict=True)
     )
     return Tally(
-        step.layers, step.widths, on, tuple(np.concatenate(p) for p in zip(*prints, strict=True)),
-        np.concatenate(labels), names, {"quantizer": repr(quantizer), **(meta or {}), "hash_seed": seed},
+        step.layers, step.widths, on, tuple(prints), labels, names,
+        {"quantizer": repr(quantizer), **(meta or {}), "hash_seed": seed},
     )  # fmt: skip
 
 

@@ -175,6 +175,21 @@ def test_record_agrees_with_the_whole_at_once(rng, size):
     np.testing.assert_array_equal(recording.labels, labels)
 
 
+class TooShort(list):
+    """A list that says it is shorter than it is, as a loader that guesses does."""
+
+    def __len__(self):
+        return 2
+
+
+@pytest.mark.parametrize("kind", [iter, list, TooShort])
+def test_record_does_not_need_to_know_how_many_batches_there_are(kind, rng):
+    inputs, labels = rng.normal(size=(100, 6)).astype(np.float32), rng.integers(0, 3, 100)
+    weights = {"a": rng.normal(size=(6, 37)).astype(np.float32)}
+    recording = je.record(linear, weights, kind(list(batches(inputs, labels, 30))))
+    assert same(recording, je.record(linear, weights, [(inputs, labels)]))
+
+
 def test_record_chooses_and_orders_layers(rng):
     inputs, labels = rng.normal(size=(10, 6)).astype(np.float32), np.zeros(10, int)
     weights = {"a": rng.normal(size=(6, 5)).astype(np.float32)}
