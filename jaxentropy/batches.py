@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -84,6 +84,7 @@ def drive(
         )
     devices = 1 if mesh is None else mesh.size
     if mesh is not None:
+        mesh = Mesh(mesh.devices, mesh.axis_names)  # whatever the types of its axes: each device has its rows
         by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
         carry = jax.tree.map(lambda a: jax.device_put(jnp.stack([a] * devices), by_device), carry)
@@ -174,6 +175,25 @@ def layers_of(
     apply_fn: ApplyFunction, variables: Any, inputs: Any, wanted: Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and widths of the layers that ``apply_fn`` gives, in the order of depth, found by tracing it once."""
+    leaves, tree = jax.tree.flatten((variables, inputs))
+    shapes = _shapes(apply_fn, tree, tuple(jax.ShapeDtypeStruct(np.shape(a), jnp.result_type(a)) for a in leaves))
+    if not shapes:
+        raise InputError("record: the network gave no layers; sow its activations, or return them by name")
+    order = tuple(wanted) if wanted is not None else in_depth_order(shapes)
+    for name in order:
+        if name not in shapes:
+            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(in_depth_order(shapes))}")
+        if shapes[name].ndim != 2:
+            raise InputError(
+                f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
+                "Flatten it in apply_fn, or leave it out with layers=[...]"
+            )
+    return order, tuple(shapes[name].shape[1] for name in order)
+
+
+@lru_cache(maxsize=64)
+def _shapes(apply_fn: ApplyFunction, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> dict[str, Any]:
+    """Shapes of the layers; kept, since tracing a network takes as long as several batches of it."""
     names: list[str] = []
 
     def trace(variables, inputs):
@@ -186,20 +206,8 @@ def layers_of(
         names.extend(result[1])
         return tuple(result[1].values())
 
-    traced = jax.eval_shape(trace, variables, inputs)
-    shapes = dict(zip(names, traced, strict=True))
-    if not shapes:
-        raise InputError("record: the network gave no layers; sow its activations, or return them by name")
-    order = tuple(wanted) if wanted is not None else in_depth_order(names)
-    for name in order:
-        if name not in shapes:
-            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(in_depth_order(names))}")
-        if shapes[name].ndim != 2:
-            raise InputError(
-                f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
-                "Flatten it in apply_fn, or leave it out with layers=[...]"
-            )
-    return order, tuple(shapes[name].shape[1] for name in order)
+    traced = jax.eval_shape(trace, *jax.tree.unflatten(tree, leaves))
+    return dict(zip(names, traced, strict=True))
 
 
 def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -38,6 +38,12 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
         np.testing.assert_array_equal(a, b)
 
 
+def test_two_threads_give_the_same(rng, monkeypatch):
+    prints, labels = few_prints(rng, 300, 40), rng.integers(0, 4, 300).astype(np.int32)
+    monkeypatch.setattr(tables_module, "_WORTH_THREADS", 0)
+    check(tables_on_host(prints, labels, 3), prints, labels, 3)
+
+
 @pytest.mark.parametrize("num_classes", [1, 7, 1000])
 def test_fingerprints_that_part_in_their_last_bits_only(rng, num_classes):
     """The class takes the place of these bits; then ranks must take the place of the fingerprints."""
