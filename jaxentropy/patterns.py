@@ -120,7 +120,7 @@ def pack_across(states: Bool[Array, "*batch neuron"]) -> UInt32[jax.Array, "*bat
     A processor compares eight neighbours in one step and leaves their bits in eight words. Neurons left over are packed
     as ``pack`` does it.
     """
-    return _in_two_ways(jnp.asarray(states), lambda apart: apart)
+    return _in_two_ways(jnp.asarray(states), jax.lax.optimization_barrier)
 
 
 def words_across(width: int) -> int:
@@ -129,7 +129,10 @@ def words_across(width: int) -> int:
 
 
 def _in_two_ways(states: jax.Array, finish: Callable[[jax.Array], jax.Array]) -> UInt32[jax.Array, "*batch word"]:
-    """Whole groups of 256 neurons are packed across and finished; the rest is padded and packed 32 in a row."""
+    """Whole groups of 256 neurons are packed across and finished; the rest is padded and packed 32 in a row.
+
+    ``finish`` begins with a barrier, or XLA computes the words in the order of their new shape and reads one by one.
+    """
     *batch, width = states.shape
     across = width // _ACROSS * _ACROSS
     parts = []
@@ -153,7 +156,7 @@ def _bits(states: jax.Array, axis: int) -> jax.Array:
 def _brought_together(apart: jax.Array) -> jax.Array:
     """``[..., group, 8]`` as ``pack_across`` leaves them → as ``pack`` has them: half a byte of each word, a bit into
     each byte, makes a word. Done with packed words, it takes a fraction of the time of reading the activations."""
-    # a barrier, or XLA reads the states one by one; and a reduction, or it does this anew for each reader
+    # a reduction, or XLA does this anew for each reader
     apart = jax.lax.optimization_barrier(apart)[..., None, :]
     shape = (*apart.shape[:-2], LANES, LANES)
     word, lane = (jax.lax.broadcasted_iota(jnp.uint32, shape, axis) for axis in (len(shape) - 2, len(shape) - 1))
