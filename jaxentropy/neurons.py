@@ -38,8 +38,8 @@ def add_neurons(
     n, num_classes = len(words), len(total)
     if n == 0:
         return total
-    # blocks are filled up with nothing: many small classes get small blocks
-    size = min(max(n // num_classes, 1), _LARGEST_BLOCK)
+    # blocks are filled up with nothing: small classes get blocks of two thirds of their size
+    size = min(max(2 * n // (3 * num_classes), 1), _LARGEST_BLOCK)
     labels = jnp.asarray(labels)
     order = order_by([(labels, num_classes.bit_length())]) if order is None else order
     rows, owners, used = _blocks(labels, order, num_classes, size)

@@ -156,12 +156,12 @@ def _bits(states: jax.Array, axis: int) -> jax.Array:
 def _brought_together(apart: jax.Array) -> jax.Array:
     """``[..., group, 8]`` as ``pack_across`` leaves them → as ``pack`` has them: half a byte of each word, a bit into
     each byte, makes a word. Done with packed words, it takes a fraction of the time of reading the activations."""
-    # a reduction, or XLA does this anew for each reader
     apart = jax.lax.optimization_barrier(apart)[..., None, :]
     shape = (*apart.shape[:-2], LANES, LANES)
     word, lane = (jax.lax.broadcasted_iota(jnp.uint32, shape, axis) for axis in (len(shape) - 2, len(shape) - 1))
     half = (apart >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
     spread = half * np.uint32(1 | 1 << 7 | 1 << 14 | 1 << 21) & np.uint32(0x01010101)
+    # a reduction, or XLA does all this anew for each reader
     return jax.lax.reduce(spread << lane, np.uint32(0), jax.lax.bitwise_or, (len(shape) - 1,))
 
 
