@@ -1,6 +1,6 @@
 """How fast jaxentropy is, beside what you would otherwise use, on your machine.
 
-    python -m benchmarks                                all of it: six to ten minutes on two cores
+    python -m benchmarks                                all of it: about five minutes on two cores
     python -m benchmarks --quick                        seconds: shows that the suite works, measures nothing
     python -m benchmarks --only kernel overhead         some sections
     python -m benchmarks --out mine.json --figure mine.png
