@@ -5,7 +5,7 @@
     python -m benchmarks.plan --rows-per-input 197              a pattern for each token instead of the class token's
 
 Sizes are arithmetic. The time of grouping is extrapolated by n log n from the largest size that was measured in
-benchmarks/results (one thread of that machine); all other times follow from the rates given.
+benchmarks/results, on that machine; all other times follow from the rates given.
 """
 
 import argparse

@@ -16,7 +16,7 @@ def few_prints(rng, n, kinds):
     return rng.integers(0, 2**32, (kinds, 2), dtype=np.uint32)[rng.integers(0, kinds, n) ** 2 // kinds]
 
 
-def check(found, prints, labels, num_classes):
+def check_tables(found, prints, labels, num_classes):
     """Both tables against dictionaries of the rows."""
     own, whole = found
     groups = [*(labels == c for c in range(num_classes)), labels < num_classes]
@@ -32,7 +32,7 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
     prints, labels = few_prints(rng, n, 40), rng.integers(0, num_classes + 1, n).astype(np.int32)
     host = tables_on_host(prints, labels, num_classes)
     compiled = traced_tables(jnp.asarray(prints), jnp.asarray(labels), num_classes)
-    check(host, prints, labels, num_classes)
+    check_tables(host, prints, labels, num_classes)
     for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(compiled), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
@@ -41,7 +41,7 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
 def test_two_threads_give_the_same(rng, monkeypatch):
     prints, labels = few_prints(rng, 300, 40), rng.integers(0, 4, 300).astype(np.int32)
     monkeypatch.setattr(tables_module, "_WORTH_THREADS", 0)
-    check(tables_on_host(prints, labels, 3), prints, labels, 3)
+    check_tables(tables_on_host(prints, labels, 3), prints, labels, 3)
 
 
 @pytest.mark.parametrize("num_classes", [1, 7, 1000])
@@ -50,7 +50,7 @@ def test_fingerprints_that_part_in_their_last_bits_only(rng, num_classes):
     prints = np.full((200, 2), 8, np.uint32)
     prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, num_classes + 1, 200).astype(np.int32)
-    check(tables_on_host(prints, labels, num_classes), prints, labels, num_classes)
+    check_tables(tables_on_host(prints, labels, num_classes), prints, labels, num_classes)
 
 
 def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatch):
@@ -59,7 +59,7 @@ def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatc
     labels = rng.integers(0, 3, 200).astype(np.int32)
     monkeypatch.setattr(tables_module.np, "array_equal", lambda a, b: True)
     with pytest.raises(AssertionError):
-        check(tables_on_host(prints, labels, 3), prints, labels, 3)
+        check_tables(tables_on_host(prints, labels, 3), prints, labels, 3)
 
 
 def test_where_arrays_lie():
