@@ -175,8 +175,8 @@ def layers_of(
     apply_fn: ApplyFunction, variables: Any, inputs: Any, wanted: Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and widths of the layers that ``apply_fn`` gives, in the order of depth, found by tracing it once."""
-    leaves, tree = jax.tree.flatten((variables, inputs))
-    shapes = _shapes(apply_fn, tree, tuple(jax.ShapeDtypeStruct(np.shape(a), jnp.result_type(a)) for a in leaves))
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda *given: given, variables, inputs))
+    shapes = _shapes(apply_fn, tree, tuple(leaves))
     if not shapes:
         raise InputError("record: the network gave no layers; sow its activations, or return them by name")
     order = tuple(wanted) if wanted is not None else in_depth_order(shapes)
@@ -235,8 +235,9 @@ class Gathered:
         if not self._whole:
             self._whole = [np.empty((self._batches * len(a), *a.shape[1:]), a.dtype) for a in arrays]
         end = self._n + len(arrays[0])
-        if end > len(self._whole[0]) or self._more:
-            self._more.append(arrays)
+        fits = all(w.dtype == a.dtype and w.shape[1:] == a.shape[1:] for w, a in zip(self._whole, arrays, strict=True))
+        if self._more or not fits or end > len(self._whole[0]):
+            self._more.append(arrays)  # to be put together at the end, as NumPy sees fit
             return
         for whole, own in zip(self._whole, arrays, strict=True):
             whole[self._n : end] = own

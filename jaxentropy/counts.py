@@ -25,6 +25,7 @@ from jaxentropy.patterns import (
     words_across,
     words_for,
 )
+from jaxentropy.shapes import filled
 from jaxentropy.tables import tables, traced_tables
 
 _WORDS_AT_ONCE = 1 << 21
@@ -160,10 +161,7 @@ def _by_pieces(words, labels, num_classes, width, seed):
         np.add(on, piece_on, out=on)
 
     for start in range(0, len(words), rows):
-        piece, own = words[start : start + rows], labels[start : start + rows]
-        room = rows - len(piece)
-        if room:
-            piece, own = np.pad(piece, ((0, room), (0, 0))), np.pad(own, (0, room), constant_values=num_classes)
+        piece, own = filled(words[start : start + rows], labels[start : start + rows], rows, num_classes)
         orders = orders_on_host(own, num_classes, words.shape[1])
         waiting.append((start, _hash_and_count(piece, own, orders, num_classes, width, seed)))
         if len(waiting) > 1:

@@ -17,6 +17,13 @@ def power_of_two(n: int, least: int = 1) -> int:
 
 
 def with_room(words: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs added up to a round number, with the label ``num_classes``, which is not counted."""
-    room = max(rounded(len(labels)), _LEAST) - len(labels)
+    """Inputs added up to a round number."""
+    return filled(words, labels, max(rounded(len(labels)), _LEAST), num_classes)
+
+
+def filled(words: np.ndarray, labels: np.ndarray, size: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs added up to ``size``, with the label ``num_classes``, which is not counted."""
+    room = size - len(labels)
+    if not room:
+        return words, labels
     return np.pad(words, ((0, room), (0, 0))), np.pad(labels, (0, room), constant_values=num_classes)

@@ -19,6 +19,7 @@ from jaxentropy.counts import PatternCounts, checked_on_host, hash_and_count, in
 from jaxentropy.errors import InputError
 from jaxentropy.order import order_of_groups
 from jaxentropy.patterns import Array, Quantizer, Sign, pack, pack_on_host, states_of
+from jaxentropy.shapes import filled
 from jaxentropy.tables import lengths_seen, run_lengths, slots_for, starts_of, tabulate
 
 _AXIS = "inputs"
@@ -89,9 +90,7 @@ def _spread(rows: np.ndarray, labels: np.ndarray, num_classes: int, mesh: Mesh) 
     if len(set(shares[:, 2].tolist())) > 1:
         raise InputError(f"the processes have layers of different widths: {shares[:, 2].tolist()} words")
     each = max(-(-n // devices) for n, devices, _ in shares.tolist())
-    room = max(each, 1) * here - len(labels)
-    rows = np.pad(rows, ((0, room), (0, 0)))
-    labels = np.pad(checked_on_host(labels, num_classes), (0, room), constant_values=num_classes)
+    rows, labels = filled(rows, checked_on_host(labels, num_classes), max(each, 1) * here, num_classes)
     sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
     spread = (jax.make_array_from_process_local_data(sharding, a) for a in (rows, labels))
     return mesh, *spread, int(shares[:, 0].sum())

@@ -190,6 +190,20 @@ def test_record_does_not_need_to_know_how_many_batches_there_are(kind, rng):
     assert same(recording, je.record(linear, weights, [(inputs, labels)]))
 
 
+def test_labels_of_later_batches_are_not_cut_to_the_type_of_the_first():
+    """Neither wider ones nor halves."""
+    inputs, weights = np.ones((2, 6), np.float32), {"a": np.ones((6, 4), np.float32)}
+    wider = [(inputs, np.array([1, 2], np.uint8)), (inputs, np.array([300, 3]))]
+    assert je.record(linear, weights, wider).labels.tolist() == [1, 2, 300, 3]
+    with pytest.raises(je.InputError, match="expected a whole number"):
+        je.record(linear, weights, [(inputs, np.array([0, 1])), (inputs, np.array([0.5, 1]))])
+
+
+def test_variables_may_hold_random_keys():
+    variables = {"key": jax.random.key(0), "a": np.ones((6, 4), np.float32)}
+    assert je.record(linear, variables, [(np.ones((2, 6), np.float32), np.array([0, 1]))]).n == 2
+
+
 def test_record_chooses_and_orders_layers(rng):
     inputs, labels = rng.normal(size=(10, 6)).astype(np.float32), np.zeros(10, int)
     weights = {"a": rng.normal(size=(6, 5)).astype(np.float32)}
