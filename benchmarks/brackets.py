@@ -5,8 +5,8 @@
 
 *birthday or collisions*: the usual lower bounds, both by the collision entropy: −log₂ of an upper limit of Σ p², from
 the number of coincident pairs and its spread taken as normal, or from there being none. *plug-in less its
-concentration*: McDiarmid's inequality. *independent*: the held-out code length of independent neurons. Each has the
-error probability that ours has.
+concentration*: McDiarmid's inequality. *independent*: the held-out code length of independent neurons. *normal*: our
+code lengths with a normal quantile, for large samples only. Each has the error probability that ours has.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from scipy.special import comb, lambertw, ndtri
 from scipy.stats import entropy
 
 from jaxentropy import Recording
-from jaxentropy.bounds import LOWER_SHARE, brackets
+from jaxentropy.bounds import LOWER_SHARE, both_brackets
 from jaxentropy.patterns import identify
 from jaxentropy.verdict import markdown_table
 
@@ -41,18 +41,18 @@ def main() -> None:
     """Print the table of a recording."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", help="a Recording's .npz")
-    parser.add_argument("--finite-sample", action="store_true", help="bounds that hold for any sample size")
     arguments = parser.parse_args()
     recording = Recording.load(arguments.recording)
     error = 0.05 * LOWER_SHARE
-    rows, widths, begun = [], [], time.perf_counter()
+    rows, widths, normal_widths, begun = [], [], [], time.perf_counter()
     for layer in recording.layers:
         states = recording.states(layer)
         classes = [states[recording.labels == c] for c in range(recording.num_classes)]
         start = time.perf_counter()
-        found = brackets(classes, finite_sample=arguments.finite_sample)
+        found, normal = both_brackets(classes, 0.95, seed=0)
         seconds = time.perf_counter() - start
         widths.append(found.upper - found.lower)
+        normal_widths.append(normal.upper - normal.lower)
         times = [np.bincount(identify(np.packbits(c, axis=1))) for c in classes]
         rates = [np.clip(c[::2].mean(0), 0.5 / len(c), 1 - 0.5 / len(c)) for c in classes]
         independent = [
@@ -63,6 +63,7 @@ def main() -> None:
             np.mean([concentration(t, error) for t in times]),
             found.lower.mean(),
             found.upper.mean(),
+            normal.upper.mean(),
             np.mean(independent),
             widths[-1].mean(),
             widths[-1].min(),
@@ -70,10 +71,21 @@ def main() -> None:
             seconds,
         )
         rows.append([layer, *(f"{number:.2f}" for number in numbers)])
-    head = ["layer", "birthday or collisions", "plug-in less its concentration", "lower", "upper", "independent"]
+    head = [
+        "layer",
+        "birthday or collisions",
+        "plug-in less its concentration",
+        "lower",
+        "upper",
+        "normal",
+        "independent",
+    ]
     print(markdown_table([*head, "width", "narrowest", "widest", "seconds"], rows))
-    told = f"{sum(map(len, widths))} brackets, mean width {np.mean(widths):.2f} bits"
-    print(f"\n{told}, {time.perf_counter() - begun:.0f} s with compilation")
+    mean, normal_mean = np.mean(widths), np.mean(normal_widths)
+    print(
+        f"\n{sum(map(len, widths))} brackets, mean width {mean:.2f} bits, {mean / normal_mean:.3f} times the "
+        f"{normal_mean:.2f} of normal limits; {time.perf_counter() - begun:.0f} s with compilation"
+    )
 
 
 if __name__ == "__main__":

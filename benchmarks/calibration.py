@@ -1,9 +1,10 @@
 """How often brackets and standard errors hold what they promise, on problems whose entropy is known exactly.
 
-    python -m benchmarks.calibration             all 620 problems of tests/problems.py
+    python -m benchmarks.calibration             all 900 problems of tests/problems.py
     python -m benchmarks.calibration --thin 10   every tenth of each family
 
-Prints Markdown tables: brackets by family, Chao–Wang–Jost by label, and the other estimators where it is trusted.
+Prints Markdown tables: brackets by family, and what normal limits would say in their place; pairs of problems judged by
+their brackets as if they were layers; Chao–Wang–Jost by label, and the other estimators where it is trusted.
 ``pytest -m calibration`` measures the same and asserts on it; docs/calibration.md says what is to be seen.
 """
 
@@ -18,17 +19,17 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxentropy.bounds import brackets
+from jaxentropy.bounds import both_brackets
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS, estimate, label
 from jaxentropy.host import on_host
-from tests.problems import Problem, zoo
+from tests.problems import RARE_FAMILIES, Problem, rare_zoo, zoo
 
 CONFIDENCE = 0.95
 SEED = 2024
 TRUSTED = LABELS[:2]
 METHODS = ("chao_wang_jost", "miller_madow", "jackknife", "grassberger", "chao_shen", "nsb", "pitman_yor")
 # problems are padded to few widths and stacked, so that few programs are compiled and none holds much memory
-_WIDTHS, _AT_ONCE = (16, 32, 64, 128, 256, 512), 16
+_WIDTHS, _AT_ONCE = (16, 32, 64, 128, 256, 512, 4096), 20
 _SLOTS = (4, 16, 64, 256)
 _TOLERANCE = 1e-6
 
@@ -42,6 +43,14 @@ class Held(NamedTuple):
     upper_misses: int
     median_width: float
     median_relative_width: float
+
+
+class Judged(NamedTuple):
+    """Pairs of problems, how many brackets decide, and how many of these decisions are wrong."""
+
+    pairs: int
+    certain: int
+    wrong: int
 
 
 class Told(NamedTuple):
@@ -66,10 +75,16 @@ def draw(problems: Sequence[Problem], seed: int = SEED) -> list[np.ndarray]:
     return [p.sample(np.random.default_rng([seed, *p.name.encode()])) for p in problems]
 
 
-def bracketed(
-    problems: Sequence[Problem], samples: Sequence[np.ndarray], *, finite_sample: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds on each problem's entropy, ``float64[problem]`` in bits.
+class Limits(NamedTuple):
+    """Bounds on each problem's entropy, ``float64[problem]`` in bits; ``normal`` is for large samples only."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    normal: np.ndarray
+
+
+def bracketed(problems: Sequence[Problem], samples: Sequence[np.ndarray]) -> Limits:
+    """The limits of each problem.
 
     Problems of equal n and of similar d are the classes of one layer, filled up with neurons that are always off.
     """
@@ -85,15 +100,16 @@ def bracketed(
     def both(width_and_stack):
         width, stack = width_and_stack
         padded = [np.pad(samples[i], ((0, 0), (0, width - problems[i].d))) for i in stack]
-        return brackets(padded, CONFIDENCE, finite_sample=finite_sample)
+        return both_brackets(padded, CONFIDENCE, seed=0)
 
-    lower, upper = np.full((2, len(problems)), np.nan)
+    found = Limits(*np.full((3, len(problems)), np.nan))
     # most of the time goes into compiling, which takes one core and lets other threads run
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (_, stack), found in zip(stacks, pool.map(both, stacks), strict=True):
-            lower[stack], upper[stack] = found.lower, found.upper
+        for (_, stack), (any_size, large) in zip(stacks, pool.map(both, stacks), strict=True):
+            found.lower[stack], found.upper[stack], found.normal[stack] = any_size.lower, any_size.upper, large.upper
     # a problem has no more bits than neurons; those that are always off do not count
-    return lower, np.fmin(upper, [p.d for p in problems])
+    most = [p.d for p in problems]
+    return found._replace(upper=np.fmin(found.upper, most), normal=np.fmin(found.normal, most))
 
 
 def families(problems: Sequence[Problem]) -> dict[str, np.ndarray]:
@@ -129,6 +145,21 @@ def by_group(
         held = 1 - float((above | below)[own].mean())
         widths = float(np.median((upper - lower)[own])), float(np.median(relative[own]))
         found[name] = Held(int(own.sum()), held, int(above[own].sum()), int(below[own].sum()), *widths)
+    return found
+
+
+def by_pair(
+    groups: Mapping[str, np.ndarray], problems: Sequence[Problem], lower: np.ndarray, upper: np.ndarray
+) -> dict[str, Judged]:
+    """What becomes of pairs of problems of one group and as many inputs, if brackets that part decide their order."""
+    truth, n = (np.array([getattr(p, name) for p in problems]) for name in ("entropy_bits", "n"))
+    above = lower[:, None] > upper
+    wrong = above & (truth[:, None] < truth)
+    found = {}
+    for name, own in groups.items():
+        pairs = np.outer(own, own) & (n[:, None] == n)
+        np.fill_diagonal(pairs, False)
+        found[name] = Judged(int(pairs.sum()) // 2, int((above & pairs).sum()), int((wrong & pairs).sum()))
     return found
 
 
@@ -200,6 +231,11 @@ def bracket_table(found: dict[str, Held], what: str) -> str:
     return markdown(header, rows)
 
 
+def pair_table(found: dict[str, Judged]) -> str:
+    """``by_pair`` in Markdown."""
+    return markdown(("family", "pairs", "for certain", "of these wrong"), [(name, *j) for name, j in found.items()])
+
+
 def label_table(found: dict[str, Told], what: str = "label") -> str:
     """``by_label`` in Markdown."""
     header = (what, "cells", "within 1.96 SE", "median error, bits", "90th percentile")
@@ -213,24 +249,31 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--thin", type=int, default=1, help="take every so manyth problem of each family")
-    problems = zoo(thin=parser.parse_args().thin)
+    thin = parser.parse_args().thin
+    problems = zoo(thin=thin) + rare_zoo(thin=thin)
     samples = draw(problems)
     print(f"{len(problems)} problems, jax {jax.__version__}, numpy {np.__version__}", flush=True)
-    for finite_sample in (False, True):
-        limits = bracketed(problems, samples, finite_sample=finite_sample)
-        print(f"\nBrackets at {CONFIDENCE:.0%}, `finite_sample={finite_sample}`:")
+    limits = bracketed(problems, samples)
+    for kind, upper in (("Brackets", limits.upper), ("Normal limits, for large samples only,", limits.normal)):
+        print(f"\n{kind} at {CONFIDENCE:.0%}:")
         for what, groups in (("family", families), ("entropy", richness), ("inputs", sizes)):
-            print(f"\n{bracket_table(by_group(groups(problems), problems, *limits), what)}", flush=True)
-    counts = count(samples)
-    everywhere = np.ones(len(problems), bool)
-    told = by_label(problems, counts.labels, *estimated(counts, METHODS[0], everywhere))
-    print(f"\nChao–Wang–Jost by label:\n\n{label_table(told)}", flush=True)
+            found = by_group(groups(problems), problems, limits.lower, upper)
+            print(f"\n{bracket_table(found, what)}", flush=True)
+        pairs = by_pair(families(problems), problems, limits.lower, upper)
+        print(f"\nPairs of equally many inputs:\n\n{pair_table(pairs)}", flush=True)
+    rare = np.isin([p.family for p in problems], [make.__name__ for make in RARE_FAMILIES])
+    for what, own in ("families of rare patterns", rare), ("nine families", ~rare):
+        chosen, drawn = ([x for x, yes in zip(given, own, strict=True) if yes] for given in (problems, samples))
+        counts = count(drawn)
+        bits, errors = estimated(counts, METHODS[0], np.ones(len(chosen), bool))
+        told = by_label(chosen, counts.labels, bits, errors)
+        print(f"\nChao–Wang–Jost by label, {what}:\n\n{label_table(told)}", flush=True)
     others = {}
     for method in METHODS:
         bits, errors = estimated(counts, method, np.isin(counts.labels, TRUSTED))
-        for name, row in by_label(problems, counts.labels, bits, errors, TRUSTED).items():
+        for name, row in by_label(chosen, counts.labels, bits, errors, TRUSTED).items():
             others[f"{ESTIMATOR_NAMES[method]}, *{name}*"] = row
-    print(f"\nAll estimators where they are trusted:\n\n{label_table(others, 'estimator')}")
+    print(f"\nAll estimators where they are trusted, nine families:\n\n{label_table(others, 'estimator')}")
 
 
 if __name__ == "__main__":

@@ -51,37 +51,22 @@ class Codes(NamedTuple):
     Attributes:
         rows: for each class, ``int[read]``.
         mixed: for each class, ``float64[read]`` bits under the mixture of all models.
-        chosen: ``float[class]``, the standard deviation of the chooser's code lengths, known before reading.
         shares: ``float[class, model]``, how much of the chooser's part each model explains.
     """
 
     rows: list[np.ndarray]
     mixed: list[np.ndarray]
-    chosen: np.ndarray
     shares: np.ndarray
 
 
 def cross_fit(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
     """Splits in which each input is read once, by models that were fitted to the other folds."""
-    orders = _orders(n, seed)
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(int(size)) for size in n]
     for fold in range(folds):
         rest = [order[np.arange(len(order)) % folds != fold] for order in orders]
         read = [order[fold::folds] for order in orders]
         yield _split(rest, read)
-
-
-def prequential(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
-    """Splits of the later half of the folds, each read by models of *earlier* folds only: a martingale."""
-    orders = _orders(n, seed)
-    for fold in range(folds // 2, folds):
-        ends = [(len(order) * fold // folds, len(order) * (fold + 1) // folds) for order in orders]
-        rest = [order[:start] for order, (start, _) in zip(orders, ends, strict=True)]
-        yield _split(rest, [order[start:end] for order, (start, end) in zip(orders, ends, strict=True)])
-
-
-def _orders(n: np.ndarray, seed: int) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return [rng.permutation(int(size)) for size in n]
 
 
 def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
@@ -98,7 +83,7 @@ def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, see
     Args:
         states: ``uint8[class, n, d]``; rows beyond a class's size are never looked at.
         identity: for each class, ``int[n]``: equal numbers are equal patterns.
-        split: from ``cross_fit`` or ``prequential``.
+        split: from ``cross_fit``.
         seed: of the models' random starts.
     """
     num_classes, _, width = states.shape
@@ -120,13 +105,11 @@ def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, see
     ]
     bits = np.stack([np.asarray(code, float) for code in codes], axis=-1)
 
-    mixed, spread, shares = [], np.full(num_classes, np.nan), np.empty((num_classes, len(codes)))
+    mixed, shares = [], np.empty((num_classes, len(codes)))
     for c, (choosing, reading) in enumerate(zip(*sizes[1:], strict=True)):
         shares[c] = _shares(bits[c, :choosing])
-        if choosing:
-            spread[c] = np.std(_mix(bits[c, :choosing], shares[c]))
         mixed.append(_mix(bits[c, choosing : choosing + reading], shares[c]))
-    return Codes(split.read, mixed, spread, shares)
+    return Codes(split.read, mixed, shares)
 
 
 def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:

@@ -337,13 +337,99 @@ def relu(rng: Rng, n: int) -> Source:
 FAMILIES = (uniform, zipf, geometric, bernoulli, markov, tree, mixture, ising, relu)
 
 
+# ---- rare patterns that are expensive: what a sample may well miss, and what then costs a bit a neuron
+
+RARE_SHAPES = (
+    (12, 16), (12, 64), (20, 48), (50, 64), (50, 4096), (100, 64), (100, 512), (200, 16), (400, 64), (400, 512),
+    (1000, 128), (2000, 64), (5000, 128), (20000, 32),
+)  # fmt: skip
+"""Inputs and neurons: few pairs, so that few programs are compiled."""
+
+
+def spike_entropy(rate: float, d: int) -> float:
+    """d bits that are all off but for an input in 1/rate, where they are random: 1 + (2^d − 1) different patterns."""
+    often, seldom = 1 - rate + rate * 2.0**-d, rate * (1 - 2.0**-d)
+    return float(entr(often)) / math.log(2) + seldom * (d - math.log2(rate))
+
+
+def spikes(rng: Rng, n: int, d: int) -> Source:
+    """Constant but for random bits in 0.3 to 5 of n inputs; alone, or beside independent neurons."""
+    expected = float(rng.choice([0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5]))
+    beside = int(rng.choice([0, 0, 1, 3, d // 4, d // 2]))
+    rates, rate, order = rng.random(beside), min(expected / n, 1), rng.permutation(d)
+    bits = spike_entropy(rate, d - beside) + float(binary_entropy(rates).sum())
+
+    def draw(rng: Rng, n: int) -> np.ndarray:
+        random = (rng.random((n, d - beside)) < 0.5) & (rng.random((n, 1)) < rate)
+        return np.hstack([random, rng.random((n, beside)) < rates])[:, order]
+
+    return f"{expected}/n-beside{beside}", d, bits, draw
+
+
+def two_scales(rng: Rng, n: int, d: int) -> Source:
+    """One neuron says which: a share of the inputs has random bits, the others one of few patterns."""
+    share, number = float(rng.choice([0.02, 0.05, 0.1, 0.2])), int(rng.choice([1, 2, 8, 64]))
+    code, order = hashed_code(rng, d - 1), rng.permutation(d)
+    bits = float(binary_entropy(np.array(share))) + share * (d - 1) + (1 - share) * math.log2(number)
+
+    def draw(rng: Rng, n: int) -> np.ndarray:
+        rich = rng.random((n, 1)) < share
+        states = np.where(rich, rng.random((n, d - 1)) < 0.5, code(rng.integers(0, number, n)))
+        return np.hstack([rich, states])[:, order]
+
+    return f"share{share}-patterns{number}", d, bits, draw
+
+
+def rare_neurons(rng: Rng, n: int, d: int) -> Source:
+    """Independent neurons, most of them on for 0.1 to 5 of n inputs: the sum of their entropies."""
+    expected = float(rng.choice([0.1, 0.3, 1, 3, 5]))
+    rates = np.where(rng.random(d) < rng.choice([0, 0, 0.05, 0.3]), rng.random(d), min(expected / n, 0.5))
+    bits = float(binary_entropy(rates).sum())
+    return f"{expected}/n", d, bits, lambda rng, n: rng.random((n, d)) < rates
+
+
+def heavy_tails(rng: Rng, n: int, d: int) -> Source:
+    """Level k, in unary, has probability ∝ 2^(−k·s) and 2^k random bits: with s = 1, each adds as much entropy."""
+    levels, slope = int(math.log2(d)) - 1, float(rng.choice([0.7, 1, 1, 1.3]))
+    p = 2.0 ** (-slope * np.arange(levels + 1))
+    p, order = p / p.sum(), rng.permutation(d)
+    width = np.minimum(2 ** np.arange(levels + 1), d - levels)
+    bits = entropy(p) + float(p @ width)
+
+    def draw(rng: Rng, n: int) -> np.ndarray:
+        level = pick(p, rng, n)
+        unary = np.arange(levels) < level[:, None]
+        random = (rng.random((n, d - levels)) < 0.5) & (np.arange(d - levels) < width[level][:, None])
+        return np.hstack([unary, random])[:, order]
+
+    return f"slope{slope}", d, bits, draw
+
+
+RARE_FAMILIES = (spikes, two_scales, rare_neurons, heavy_tails)
+
+
 def zoo(seed: int = 0, thin: int = 1) -> list[Problem]:
     """Every thin-th problem of each family. Each has a generator of its own, so that none depends on the others."""
     problems = []
     for f, make in enumerate(FAMILIES):
         for i in range(0, 140 if make is relu else 60, thin):  # the family that looks most like real networks
-            family, n = make.__name__, SIZES[i % len(SIZES)]
-            name, d, bits, draw = make(np.random.default_rng((seed, f, i)), n)
-            name = f"{family}-{i:03d}-{name}-d{d}-n{n}"
-            problems.append(Problem(family, name, d, n, bits, lambda rng, draw=draw, n=n: draw(rng, n)))
+            n = SIZES[i % len(SIZES)]
+            problems.append(problem(make.__name__, i, n, make(np.random.default_rng((seed, f, i)), n)))
     return problems
+
+
+def rare_zoo(seed: int = 0, thin: int = 1) -> list[Problem]:
+    """The same of the families of rare patterns; 70 each, five of every shape."""
+    problems = []
+    for f, make in enumerate(RARE_FAMILIES):
+        for i in range(0, 5 * len(RARE_SHAPES), thin):
+            n, d = RARE_SHAPES[i % len(RARE_SHAPES)]
+            source = make(np.random.default_rng((seed, len(FAMILIES) + f, i)), n, d)
+            problems.append(problem(make.__name__, i, n, source))
+    return problems
+
+
+def problem(family: str, i: int, n: int, source: Source) -> Problem:
+    """The i-th of a family, which now is told how many samples to give."""
+    name, d, bits, draw = source
+    return Problem(family, f"{family}-{i:03d}-{name}-d{d}-n{n}", d, n, bits, lambda rng: draw(rng, n))

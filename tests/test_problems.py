@@ -185,3 +185,41 @@ def test_relu(rng):
     assert (name, d) == ("two", 18)
     assert entropy == pytest.approx(pairs, abs=1e-10)
     assert draw(rng, 10).shape == (10, 18)
+
+
+# ---- families of rare patterns
+
+
+def test_rare_families_have_every_shape_and_problem(zoo):
+    rare = problems.rare_zoo()
+    assert {p.family for p in rare} == {make.__name__ for make in problems.RARE_FAMILIES}
+    assert {(p.n, p.d) for p in rare} == set(problems.RARE_SHAPES)
+    assert len({p.name for p in rare}) == len(rare) == 5 * len(problems.RARE_SHAPES) * len(problems.RARE_FAMILIES)
+    assert {12, 20_000} <= {p.n for p in rare}
+    for p in rare[:: len(problems.RARE_SHAPES) + 1]:
+        sample = p.sample(np.random.default_rng(0))
+        assert (sample.shape, sample.dtype) == ((p.n, p.d), bool)
+        np.testing.assert_array_equal(sample, p.sample(np.random.default_rng(0)))
+        assert 0 <= p.entropy_bits <= p.d
+
+
+def test_spikes():
+    """All 2^d patterns written out."""
+    for rate, d in ((0.3, 3), (0.01, 6), (1, 4), (1e-4, 1)):
+        p = [1 - rate + rate / 2**d] + [rate / 2**d] * (2**d - 1)
+        assert problems.spike_entropy(rate, d) == pytest.approx(bits(p), abs=1e-12)
+    assert problems.spike_entropy(0.005, 4096) == pytest.approx(bits([0.995, 0.005]) + 0.005 * 4096)
+
+
+@pytest.mark.parametrize("make", problems.RARE_FAMILIES)
+def test_large_samples_of_rare_families_agree(make):
+    """Of twelve neurons 200,000 inputs show nearly every pattern: but for chance, the same bits."""
+    checked = 0
+    for i in range(40):
+        name, d, entropy_bits, draw = make(np.random.default_rng(i), 40, 12)
+        p = problems.Problem(make.__name__, name, d, 5000, entropy_bits, lambda rng, draw=draw: draw(rng, 5000))
+        if 0.5 < entropy_bits < 6.5 and checked < 4:
+            assert standard_errors(p, most=200_000) < 5, name
+            assert standard_errors(replace(p, entropy_bits=entropy_bits + 0.3), most=200_000) > 10
+            checked += 1
+    assert checked == 4
