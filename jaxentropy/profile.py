@@ -20,6 +20,7 @@ from jaxentropy.counts import PatternCounts
 from jaxentropy.errors import InputError
 from jaxentropy.estimators import estimator, label
 from jaxentropy.files import kept
+from jaxentropy.independence import find_copies
 from jaxentropy.patterns import unpack
 from jaxentropy.quantities import (
     MIN_COINCIDENT_PAIRS,
@@ -47,10 +48,16 @@ _LONG_NAMES = {
         "bits",
     ),
     "neuron_information": ("information of a neuron's state about the class, mean over neurons", "bits"),
-    "neuron_entropy_corrected": ("neuron_entropy with the Miller-Madow correction of each neuron", "bits"),
+    "neuron_entropy_corrected": (
+        "neuron_entropy, corrected for its bias (Zhang, and half of what may be left)",
+        "bits",
+    ),
+    "neuron_entropy_bias": ("most by which the expectation of neuron_entropy_corrected may be off", "bits"),
     "neuron_fall": ("fall of neuron_entropy_corrected from a layer to the next", "bits"),
+    "neuron_fall_bias": ("most by which the expectation of neuron_fall may be off", "bits"),
     "neuron_fall_se": ("standard error of neuron_fall, paired bootstrap over inputs", "bits"),
     "excess_fall": ("neuron_fall of the trained network minus that of its untrained twin", "bits"),
+    "excess_fall_bias": ("most by which the expectation of excess_fall may be off", "bits"),
     "excess_fall_se": ("standard error of excess_fall, paired bootstrap over inputs", "bits"),
     "excess_fall_mean_se": ("standard error of excess_fall's mean over seeds, from the inputs that they share", "bits"),
     "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
@@ -60,13 +67,14 @@ _LONG_NAMES = {
         "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",
         "bits",
     ),
-    "pattern_lower": ("certified lower bound on the entropy of the layer's joint pattern", "bits"),
-    "pattern_upper": ("certified upper bound on the entropy of the layer's joint pattern", "bits"),
+    "pattern_lower": ("lower bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
+    "pattern_upper": ("upper bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
+    "copies": ("inputs look like copies or near-copies of each other: error bars and bounds do not hold", "1"),
     "total_correlation_lower": (
-        "lower bound on the total correlation: sum of neuron entropies less the joint's",
+        "lower limit of the total correlation, sum of neuron entropies less the joint's, for large samples",
         "bits",
     ),
-    "total_correlation_upper": ("upper bound on the total correlation", "bits"),
+    "total_correlation_upper": ("upper limit of the total correlation, for large samples", "bits"),
     "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "1"),
     "patterns": ("different patterns seen", "1"),
     "unique_fraction": ("different patterns seen / inputs", "1"),
@@ -109,8 +117,9 @@ def profile(
             and 0 otherwise. Tallies know no shuffled neurons and take 0 only.
         bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out. By default 200,
             and 0 for tallies, which cannot be resampled.
-        bounds: whether the joint pattern's entropy and total correlation get certified brackets (``je.bracket``), one
-            for each network, seed, layer and class: seconds a layer. By default they do, unless there are only tallies.
+        bounds: whether the joint pattern's entropy and total correlation get brackets (``je.bracket``), one for each
+            network, seed, layer and class: seconds a layer. By default they do, unless there are only tallies. Those of
+            the entropy hold for any number of independent inputs, those of the total correlation for large samples.
         confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
         seed: of the permutations, of the bootstrap, and of the brackets' models.
         mesh: devices that share the counting. If some belong to other processes, each of these gives the recording (or
@@ -125,7 +134,9 @@ def profile(
         network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with one pattern.
         ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
         the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
-        neurons; they are not given for ``shuffled``.
+        neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and they are not given
+        for ``shuffled``. ``copies`` marks classes whose inputs look like copies or near-copies of each other: what is
+        said of them holds for independent inputs only.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
@@ -194,11 +205,15 @@ def profile(
     variables["n"] = (("class",), np.asarray(tables[0][0].n)[0, 0].astype(np.int64))
     dims, coverage = variables["coverage"]
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
+    if not apart:
+        variables["copies"] = (("class",), _copies(words.get("untrained") or next(iter(words.values())), first, seed))
     if bounds:
         variables |= _bounds(words, first, confidence, seed, checkpoints, progress)
     if bootstrap and len(first.layers) > 1:
-        corrected = dict(zip(words, variables["neuron_entropy_corrected"][1], strict=True))
-        variables |= _falls(words, corrected, first, bootstrap, seed)
+        corrected, bias = (
+            dict(zip(words, variables[f"neuron_entropy_{name}"][1], strict=True)) for name in ("corrected", "bias")
+        )
+        variables |= _falls(words, corrected, bias, first, bootstrap, seed)
 
     dataset = xr.Dataset(
         {name: (*variables[name], dict(zip(("long_name", "units"), _LONG_NAMES[name], strict=True)))
@@ -304,15 +319,23 @@ def _bounds(
             states = np.asarray(unpack(packed, width))
             return np.array(brackets([states[r] for r in rows], confidence, seed)[: len(names)])
 
-        settings = (version("jaxentropy"), first.widths[k], first.num_classes, confidence, seed)
+        settings = (version("jaxentropy"), "any size", first.widths[k], first.num_classes, confidence, seed)
         key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
         found[:, i, s, k] = kept(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 
+def _copies(words: Sequence[Sequence[np.ndarray]], first: Recorded, seed: int) -> np.ndarray:
+    """Whether a class's inputs look like copies of each other, by the patterns of all layers of one seed together."""
+    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
+    together = (np.concatenate([layer[0][own] for layer in words], axis=1) for own in rows)
+    return np.array([find_copies(packed, sum(first.widths), seed) is not None for packed in together])
+
+
 def _falls(
     words: Mapping[str, Sequence[Any]],
     corrected: dict[str, np.ndarray],
+    bias: dict[str, np.ndarray],
     first: Recorded,
     replicates: int,
     seed: int,
@@ -327,11 +350,12 @@ def _falls(
         chunk_size=128 if largest <= 128 else 512,
     )
     fall = {name: -np.diff(entropy, axis=1) for name, entropy in corrected.items()}
+    off = {name: own[:, :-1] + own[:, 1:] for name, own in bias.items()}
     spread = {name: np.full(values.shape, np.nan) for name, values in fall.items()}
     resampled = {}
     for name in words:
         if name == "shuffled":
-            fall[name] = np.full_like(fall[name], np.nan)
+            fall[name] = off[name] = np.full_like(fall[name], np.nan)
         else:
             by_seed = zip(*words[name], strict=True)
             replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
@@ -341,11 +365,13 @@ def _falls(
     dims = ("seed", "step", "class")
     result: Cell = {
         "neuron_fall": (("network", *dims), np.stack(list(fall.values()))),
+        "neuron_fall_bias": (("network", *dims), np.stack(list(off.values()))),
         "neuron_fall_se": (("network", *dims), np.stack(list(spread.values()))),
     }
     if {"trained", "untrained"} <= set(words):
         excess = resampled["trained"] - resampled["untrained"]
         result["excess_fall"] = (dims, fall["trained"] - fall["untrained"])
+        result["excess_fall_bias"] = (dims, off["trained"] + off["untrained"])
         result["excess_fall_se"] = (dims, _spread(excess))
         result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
     return result

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from scipy.special import entr
+from scipy.special import digamma, entr, exp1
 
 from jaxentropy.counts import PatternCounts, counts_of, hash_and_count
 from jaxentropy.estimators import estimate
@@ -100,18 +100,52 @@ def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
         share = n / n.sum(-1, keepdims=True)
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
-        correction = (1 - constant[0] - constant[1]) / (2 * n * math.log(2))
     neuron = _binary_entropy(rate).mean(-1)
+    least, most = neuron_limits(by_class.on, by_class.n)
     pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
-        "neuron_entropy_corrected": (("class",), neuron + correction),
+        "neuron_entropy_corrected": (("class",), (least + most) / 2),
+        "neuron_entropy_bias": (("class",), (most - least) / 2),
         "neuron_entropy_pooled": ((), pooled_entropy),
         "neuron_information": ((), pooled_entropy - np.where(empty, 0.0, share * neuron).sum(-1)),
         "always_on": (("class",), constant[1]),
         "always_off": (("class",), constant[0]),
     }
     return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+
+
+_TANGENT = 0.1
+"""Where the tangent below is laid. A smaller one makes neurons that were never seen to change cheaper, and those that
+changed once dearer."""
+
+
+def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over neurons of two estimates of their entropy whose expectations lie below and above it, in bits.
+
+    Whatever the rates p of the neurons are. The first is Zhang's ("Entropy estimation in Turing's perspective", 2012),
+    (k/n)·(ψ(n) − ψ(k)) nats and the same for n − k: it lacks Σ p·(1 − p)^v / v over v ≥ n, which is at most
+    (1 − p)ⁿ·F(x)/(n − 1) with x = (n − 1)·p/(1 − p) and F(x) = x·eˣ·E₁(x). F is concave, hence below its tangent
+    α + β·x, and (1 − p)ⁿ·(α + β·x)/(n − 1) is what α/(n − 1) nats for each neuron that is never on and β/n for each
+    that is on once come to in expectation. That is the second.
+
+    Args:
+        on: ``int[..., neuron]``, for how many inputs each neuron is on.
+        n: ``int[...]``, of how many inputs.
+
+    Edge contract: NaN without inputs; 0 and 1 bit with one.
+    """
+    k, n = np.asarray(on, float), np.asarray(n, float)[..., None]
+    e1 = exp1(_TANGENT) * np.exp(_TANGENT)
+    slope = e1 * (1 + _TANGENT) - 1
+    level = _TANGENT * (e1 - slope)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = sum(np.where(j > 0, j / n * (digamma(n) - digamma(np.maximum(j, 1))), 0.0) for j in (k, n - k))
+        rare = np.minimum(k, n - k)
+        lacking = np.where(rare == 0, level / (n - 1), np.where(rare == 1, slope / n, 0.0))
+        bits = [x.mean(-1) / math.log(2) for x in (below, below + lacking)]
+    least, most = (np.where(n[..., 0] > 0, x, np.nan) for x in bits)
+    return least, np.where(n[..., 0] == 1, 1.0, most)
 
 
 def _binary_entropy(rate: Array) -> np.ndarray:

@@ -60,73 +60,84 @@ class Verdict:
         return f"{self.text}\n\n{self.markdown()}\n"
 
 
-def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost") -> Verdict:
+def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_effect: float = 0.002) -> Verdict:
     """Judge each class and each step from a layer to the next; of the pattern entropy, each pair of layers.
 
-    *Neuron entropy* falls (rises) where its 95 % interval, the paired bootstrap's standard error over the same inputs
-    taken as normal, lies above (below) zero; with several seeds, in every one of them. The *excess* over the untrained
-    twin is judged by its mean over seeds: Student's interval of the seeds' spread, widened (in squares) by the paired
-    bootstrap's, since all seeds see the same inputs. Neuron entropies of classes of fewer than 10 inputs are
-    *undecided*. A class is *monotone* where every step falls.
+    *Neuron entropy* falls (rises) where its interval lies above (below) zero and it changes by ``smallest_effect`` or
+    more; with several seeds, in every one of them. The interval is the normal 95 % one of the paired bootstrap over the
+    same inputs, widened by ``neuron_fall_bias``, the most by which the expectation of the fall may be off: an interval
+    for large samples, which a kind of input that the sample missed may belie (docs/calibration.md has the rates). The
+    *excess* over the untrained twin is judged by its mean over seeds: Student's interval of the seeds' spread, widened
+    (in squares) by the paired bootstrap's, since all seeds see the same inputs, and by the bias. Neuron entropies of
+    classes of fewer than 10 inputs are *undecided*. A class is *monotone* where every step falls.
 
     *Pattern entropy* falls (rises) *for certain* from one layer to a deeper one where the deeper layer's bracket
     (``pattern_lower`` to ``pattern_upper``, if the profile has them) lies wholly below (above) the shallower one's, in
     every seed. Either answer is wrong with a probability of at most 5 % (one minus the brackets' confidence) for one
     pair and class: it rests on the upper limit of one layer and the lower limit of the other alone, and each of the two
     fails with at most its share of the 5 %. More seeds do not raise this, since all must agree; it is not corrected for
-    the number of pairs and classes. It holds for inputs drawn at random and independently of the network, which its own
-    training images are not.
+    the number of pairs and classes. It holds for any number of inputs, drawn independently of each other and of the
+    network: not strictly for the network's own training images, and not where the profile's ``copies`` says that inputs
+    look like copies of each other, so that all is *undecided* there.
 
     Where brackets do not decide, it *likely* falls or rises by ``estimator``: the normal 95 % interval of the
     difference, of the two jackknife errors added in squares as if independent (though the same inputs stand behind
-    both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. In a profile without
-    ``reliability``, neither layer may be ``saturated``. The estimator's bias is not part of that interval.
+    both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. The estimator's bias
+    is not part of that interval.
 
     Args:
         profile: what ``jaxentropy.profile`` returned, with ``bootstrap`` above 0 and at least two layers.
         estimator: which of the profile's pattern entropies to judge where brackets do not decide.
+        smallest_effect: bits a neuron; a change of neuron entropy that is smaller is not worth a word: *undecided*.
 
     Raises:
-        InputError: a profile without falls, or without this estimator.
+        InputError: a profile without falls, or without this estimator, or of an earlier version; a negative effect.
     """
+    if not smallest_effect >= 0:
+        raise InputError(f"verdict: smallest_effect is {smallest_effect}; expected 0 or more, in bits a neuron")
     if "neuron_fall" not in profile:
         raise InputError(
             "verdict: the profile has no falls from layer to layer; make it of two or more layers, with bootstrap > 0"
+        )
+    if "neuron_fall_bias" not in profile:
+        raise InputError(
+            "verdict: the profile was made by an earlier version, whose intervals left the bias out; make it again"
         )
     if estimator not in profile.estimator.values:
         raise InputError(
             f"verdict: the profile has no estimator '{estimator}', only {', '.join(profile.estimator.values)}"
         )
-    full = profile.set_coords("n")
+    full = profile.set_coords(["n", "copies"])
     for dim, alone in (("network", "recorded"), ("seed", 0)):
         if dim not in full.dims:
             full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
     for name in ("neuron_fall_se", "excess_fall_se", "excess_fall_mean_se"):
         if name in full:
             full[name] = full[name].where(full.n >= MIN_INPUTS)
-    neuron = _judge(full.neuron_fall, full.neuron_fall_se)
+    neuron = _judge(full.neuron_fall, full.neuron_fall_se, full.neuron_fall_bias, smallest_effect)
     enough = full.neuron_fall_se.notnull()
-    mean_fall = full.neuron_fall.where(enough).mean("class")
+    mean_fall, mean_bias = (x.where(enough).mean("class") for x in (full.neuron_fall, full.neuron_fall_bias))
     mean_error = np.sqrt((full.neuron_fall_se**2).sum("class")) / enough.sum("class")
     monotone = _words((neuron == "falls").all("step"), (neuron == "rises").any("step"), "holds", "contradicted")
     table = xr.Dataset(
         {
             "neuron": neuron,
-            "neuron_mean": _judge(mean_fall, mean_error),
+            "neuron_mean": _judge(mean_fall, mean_error, mean_bias, smallest_effect),
             "neuron_monotone": monotone,
             **_judge_pairs(full, estimator),
         }
     ).drop_vars("estimator", errors="ignore")
     if "excess_fall" in full:
-        table["excess"] = _judge_excess(full.excess_fall, full.excess_fall_mean_se)
-    return Verdict(table, _text(full, table, estimator))
+        table["excess"] = _judge_excess(full, smallest_effect)
+    return Verdict(table, _text(full, table, estimator, smallest_effect))
 
 
-def _judge(fall: xr.DataArray, error: xr.DataArray, how: str = "") -> xr.DataArray:
+def _judge(
+    fall: xr.DataArray, error: xr.DataArray, bias: xr.DataArray | float = 0, smallest: float = 0, how: str = ""
+) -> xr.DataArray:
     """falls, rises or undecided, the same in every seed."""
-    falls = (fall - _Z * error > 0).all("seed")
-    rises = (fall + _Z * error < 0).all("seed")
-    return _words(falls, rises, f"{how}falls", f"{how}rises")
+    least = np.maximum(_Z * error + bias, smallest)
+    return _words((fall > least).all("seed"), (fall < -least).all("seed"), f"{how}falls", f"{how}rises")
 
 
 def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]:
@@ -146,13 +157,13 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
     error_a, error_b = both(profile.pattern_entropy_se.sel(estimator=estimator, drop=True))
     unreliable_a, unreliable_b = both(_unreliable(profile))
     unreliable = (unreliable_a | unreliable_b).any("seed")
-    likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, "likely ")
+    likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, how="likely ")
     pattern = likely.where(~unreliable, "undecided")
     if _bracketed(profile):
         (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
         falls, rises = (upper_b < lower_a).all("seed"), (lower_b > upper_a).all("seed")
         pattern = xr.where(falls, "falls for certain", xr.where(rises, "rises for certain", pattern))
-    table = {"pattern": pattern, "pattern_unreliable": unreliable}
+    table = {"pattern": pattern.where(~profile.copies, "undecided"), "pattern_unreliable": unreliable}
     return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
 
 
@@ -161,19 +172,19 @@ def _bracketed(profile: xr.Dataset) -> bool:
 
 
 def _unreliable(profile: xr.Dataset) -> xr.DataArray:
-    """Where point estimates of the pattern entropy are not judged; an older profile has the saturation flag only."""
-    return ~profile.reliability.isin(TRUSTED) if "reliability" in profile else profile.saturated
+    """Where point estimates of the pattern entropy are not judged."""
+    return ~profile.reliability.isin(TRUSTED) | profile.copies
 
 
-def _judge_excess(excess: xr.DataArray, input_error: xr.DataArray) -> xr.DataArray:
+def _judge_excess(profile: xr.Dataset, smallest: float) -> xr.DataArray:
     """more, less or undecided: the spread over seeds, and the error from the inputs, which the seeds share."""
-    seeds = excess.sizes["seed"]
-    half = (_Z * input_error) ** 2
+    excess, seeds = profile.excess_fall, profile.sizes["seed"]
+    half = (_Z * profile.excess_fall_mean_se) ** 2
     if seeds > 1:
         student = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2)
         half = half + (student * excess.std("seed", ddof=1)) ** 2 / seeds
-    mean = excess.mean("seed")
-    return _words(mean - np.sqrt(half) > 0, mean + np.sqrt(half) < 0, "more", "less")
+    mean, least = excess.mean("seed"), np.maximum(np.sqrt(half) + profile.excess_fall_bias.mean("seed"), smallest)
+    return _words(mean > least, mean < -least, "more", "less")
 
 
 def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.DataArray:
@@ -193,7 +204,7 @@ def _tally(words: xr.DataArray) -> str:
     return ", ".join(f"{_number(words, word)} {word}" for word in _ORDER if (words == word).any())
 
 
-def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
+def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: float) -> str:
     """Four questions and their answers."""
     networks = [str(name) for name in table.network.values if name != "shuffled"]
     main = "trained" if "trained" in networks else networks[0]
@@ -219,7 +230,10 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
             f"at {_number(one.neuron_mean, 'rises')}."
         )
 
-    parts = [f"**Does neuron entropy fall with depth?** In {answer(main)}"]
+    parts = [
+        f"**Does neuron entropy fall with depth?** In {answer(main)} A change counts where it is beyond its normal "
+        f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron."
+    ]
     training = [f"In {answer(name)}" for name in twin]
     if "excess" in table:
         training.append(
@@ -239,6 +253,12 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str) -> str:
     )
     parts.append(f"**What does a neuron's state tell of the class?** In bits: {told}.")
     parts += _pattern_text(profile, table, [main, *twin], estimator)
+    copies = [str(c) for c in profile["class"].values[profile.copies.values]]
+    if copies:
+        parts.append(
+            f"**Note.** Inputs of class {', '.join(copies)} look like copies or near-copies of each other: their "
+            "pattern entropies are undecided, and all error bars too small. Take one of each, or draw new ones."
+        )
     few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
     if few:
         parts.append(f"**Note.** Fewer than {MIN_INPUTS} inputs of class {', '.join(few)}: counted as undecided.")
@@ -265,8 +285,9 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
             + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
             + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, "
             "since it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most "
-            f"its share of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for "
-            "inputs drawn independently of the network, so not strictly for the images it was trained on."
+            f"its share of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for any "
+            "number of inputs drawn independently of each other and of the network, so not strictly for the images it "
+            "was trained on."
         )
     unreliable = _unreliable(profile).sel(network=networks[0]).any("seed")
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]

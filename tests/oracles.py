@@ -177,3 +177,14 @@ def binary_entropy(p: float) -> float:
 def neuron_entropy(states: np.ndarray) -> float:
     """Mean over neurons of the entropy of a neuron's state."""
     return float(np.mean([binary_entropy(column.mean()) for column in states.T]))
+
+
+def zhang(on: int, n: int) -> float:
+    """Zhang's estimate of a neuron's entropy, as sums of 1/j: (k/n)·(1/k + … + 1/(n−1)) nats and the same for n − k."""
+    return sum(k / n * math.fsum(1 / j for j in range(k, n)) for k in (on, n - on) if k) / math.log(2)
+
+
+def binomial_mean(values: Sequence[float], p: float) -> float:
+    """Σ_k values[k]·C(n, k)·p^k·(1 − p)^(n − k)."""
+    n = len(values) - 1
+    return math.fsum(v * math.comb(n, k) * p**k * (1 - p) ** (n - k) for k, v in enumerate(values))

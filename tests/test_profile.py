@@ -9,6 +9,7 @@ import xarray as xr
 import jaxentropy as je
 from jaxentropy.bounds import Brackets
 from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
+from jaxentropy.quantities import neuron_limits
 from tests import oracles
 from tests.conftest import random_recording
 
@@ -57,10 +58,10 @@ def test_every_number_agrees_with_a_loop(recordings, dataset):
                         and multiplicities.get(1, 0) <= (1 - MIN_COVERAGE) * len(mine)
                     )
                     assert bool(cell.saturated) == (not trusted)
-                    live = (mine.any(0) & ~mine.all(0)).mean()
-                    assert float(cell.neuron_entropy_corrected) == pytest.approx(
-                        oracles.neuron_entropy(mine) + live / (2 * len(mine) * np.log(2)), abs=1e-12
-                    )
+                    below = np.mean([oracles.zhang(int(k), len(mine)) for k in mine.sum(0)])
+                    corrected, bias = float(cell.neuron_entropy_corrected), float(cell.neuron_entropy_bias)
+                    assert corrected - bias == pytest.approx(below, abs=1e-12)
+                    assert 0 <= bias < 2 / len(mine)
                     for method in dataset.estimator.values:
                         got = float(cell.pattern_entropy.sel(estimator=method))
                         error = float(cell.pattern_entropy_se.sel(estimator=method))
@@ -301,3 +302,47 @@ def test_a_killed_profile_goes_on_from_its_finished_brackets(tmp_path, monkeypat
     xr.testing.assert_identical(profile(recording, **settings), without)
     assert len(made) == 4
     assert (profile(recording, seed=1, **settings).pattern_lower == found.pattern_lower + 1).all()
+
+
+# ---- the bias of neuron entropies
+
+
+@pytest.mark.parametrize("n", [2, 3, 12, 60, 400])
+def test_the_expectations_of_the_two_neuron_estimates_enclose_the_entropy(n):
+    """At every rate, by summing over all counts; and close in where a neuron is on for more than a few inputs."""
+    least, most = neuron_limits(np.arange(n + 1)[:, None], np.full(n + 1, n))
+    for p in (*np.geomspace(1e-5, 0.5, 60), *(1 - np.geomspace(1e-5, 0.5, 60))):
+        truth = oracles.binary_entropy(float(p))
+        low, high = (oracles.binomial_mean(x.tolist(), float(p)) for x in (least, most))
+        assert low <= truth + 1e-12
+        assert high >= truth - 1e-12
+        assert high - low < (0.75 if n > 9 else 2) / n
+        if 12 < n * p < n - 12:
+            assert high - low < 1e-4 / n
+
+
+def test_a_smaller_correction_does_not_enclose_it():
+    """A control: nine tenths of it, and the plug-in with Miller and Madow's, lie below the entropy at some rate."""
+    n = 400
+    least, most = neuron_limits(np.arange(n + 1)[:, None], np.full(n + 1, n))
+    rates = np.geomspace(1e-6, 0.5, 300)
+    truth = np.array([oracles.binary_entropy(float(p)) for p in rates])
+    plain = [oracles.plugin([k, n - k]) + (0 < k < n) / (2 * n * np.log(2)) for k in range(n + 1)]
+    for values in (least + 0.9 * (most - least), np.array(plain)):
+        mean = np.array([oracles.binomial_mean(values.tolist(), float(p)) for p in rates])
+        assert (mean < truth - 1e-6).any()
+
+
+def test_neuron_estimates_of_no_and_of_one_input():
+    least, most = neuron_limits(np.zeros((2, 5), int), np.array([0, 1]))
+    np.testing.assert_array_equal(least, [np.nan, 0])
+    np.testing.assert_array_equal(most, [np.nan, 1])
+
+
+def test_falls_carry_the_bias_of_both_layers(dataset):
+    bias = dataset.neuron_entropy_bias.sel(network="trained")
+    both = bias.isel(layer=slice(None, -1)).values + bias.isel(layer=slice(1, None)).values
+    np.testing.assert_allclose(dataset.neuron_fall_bias.sel(network="trained"), both)
+    twin = dataset.neuron_fall_bias.sel(network="untrained").values
+    np.testing.assert_allclose(dataset.excess_fall_bias, dataset.neuron_fall_bias.sel(network="trained").values + twin)
+    assert dataset.neuron_fall_bias.sel(network="shuffled").isnull().all()

@@ -1,9 +1,14 @@
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxentropy as je
+from benchmarks.verdicts import sparse_against_few, spikes, uniform
+from jaxentropy import bounds
 from jaxentropy.verdict import markdown_table
+from tests.problems import spike_entropy
 
 
 def coins(rates, n=3000, width=64, seed=0, classes=2):
@@ -167,10 +172,10 @@ def test_without_a_bracket_nothing_is_certain(plain):
     pattern = je.verdict(full).table.pattern.sel(network="trained")
     assert (pattern.sel({"class": "0"}) == "undecided").all()
     assert (pattern.sel({"class": "1"}) == "falls for certain").sum() == 2
-    old = full.drop_vars(["pattern_lower", "pattern_upper", "reliability"])
-    assert (je.verdict(old).table.pattern == "undecided").all()
-    assert "certain" not in str(je.verdict(old))
-    assert "in which no class is decided: 3." in je.verdict(old).text
+    none = full.drop_vars(["pattern_lower", "pattern_upper"])
+    assert (je.verdict(none).table.pattern == "undecided").all()
+    assert "certain" not in str(je.verdict(none))
+    assert "in which no class is decided: 3." in je.verdict(none).text
 
 
 def test_every_pair_of_layers_is_named_with_its_classes(plain):
@@ -248,6 +253,48 @@ def test_many_sparse_neurons_are_no_fall():
     assert float((verdict.table.neuron == "falls").mean()) < 0.15
 
 
+@pytest.mark.parametrize(("n", "d", "seeds"), [(400, 512, 1), (400, 4096, 1), (400, 512, 5), (5000, 512, 1)])
+def test_neurons_that_are_hardly_ever_on_are_no_fall(n, d, seeds):
+    """All on for 0.3 of n inputs, against few of a middling rate: the same mean entropy. Bias alone decided these."""
+    classes = 10 if n < 1000 else 4
+    layers, labels = sparse_against_few(n, d, 0.3), np.arange(n * classes) % classes
+    recordings = [
+        je.Recording.from_activations(layers(np.random.default_rng(s), n * classes), labels) for s in range(seeds)
+    ]
+    profile = je.profile(recordings, estimators=("plugin",), bounds=False, bootstrap=100, shuffles=0)
+    assert (je.verdict(profile, "plugin").table.neuron == "undecided").all()
+    if seeds == 1 and d == 4096:  # the control: without the bias in the interval, and without a smallest effect
+        blind = profile.assign(neuron_fall_bias=0 * profile.neuron_fall_bias)
+        blind["neuron_fall"] = profile.neuron_fall + profile.neuron_fall_bias
+        assert float((je.verdict(blind, "plugin", smallest_effect=0.0).table.neuron != "undecided").mean()) > 0.5
+
+
+def test_a_change_too_small_to_matter_is_not_worth_a_word():
+    """0.5 → 0.48: 0.0012 bits, beyond all error in 40,000 inputs; 0.48 → 0.45 is 0.006."""
+    profile = je.profile(coins([0.5, 0.48, 0.45], n=40_000), estimators=("plugin",), bounds=False)
+    assert words(je.verdict(profile, "plugin"), "neuron", "recorded") == ["undecided", "falls"]
+    assert words(je.verdict(profile, "plugin", smallest_effect=0.0), "neuron", "recorded") == ["falls", "falls"]
+    assert words(je.verdict(profile, "plugin", smallest_effect=0.01), "neuron", "recorded") == ["undecided"] * 2
+    assert "below 0.01 bits a neuron" in je.verdict(profile, "plugin", smallest_effect=0.01).text
+
+
+def test_rare_expensive_patterns_make_no_certain_fall(monkeypatch):
+    """5 patterns, then a constant with random bits for one input in 200: 100 inputs seldom show the rise by 0.28 bits.
+
+    The control is the normal limit, which was the default once: it is certain of a fall in most classes.
+    """
+    n, classes, width = 100, 12, 512
+    rng, labels = np.random.default_rng(3), np.arange(n * classes) % classes
+    states = {"a": uniform(5, width)(rng, n * classes), "b": spikes(0.5 / n, width)(rng, n * classes)}
+    assert np.log2(5) == pytest.approx(2.32, abs=0.005)
+    assert spike_entropy(0.5 / n, width) == pytest.approx(2.61, abs=0.005)
+    recording = je.Recording.from_activations(states, labels)
+    assert (je.verdict(je.profile(recording)).table.pattern != "falls for certain").all()
+    both = bounds.both_brackets
+    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", lambda *args: both(*args)[1])
+    assert float((je.verdict(je.profile(recording)).table.pattern == "falls for certain").mean()) > 0.4
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_classes_of_few_inputs_are_undecided(n):
     verdict = judged(coins([0.5] * 4, n=30 * n, classes=30))
@@ -293,6 +340,10 @@ def test_verdict_refuses():
         judged(coins([0.5], n=200))
     with pytest.raises(je.InputError, match="no estimator 'chao_wang_jost', only plugin"):
         je.verdict(je.profile(recording, estimators=("plugin",), bounds=False))
+    with pytest.raises(je.InputError, match=r"smallest_effect is -1.0; expected 0 or more"):
+        je.verdict(je.profile(recording, bounds=False), smallest_effect=-1.0)
+    with pytest.raises(je.InputError, match="made by an earlier version"):
+        je.verdict(je.profile(recording, bounds=False).drop_vars("neuron_fall_bias"))
 
 
 def test_tables_are_padded_and_numbers_stand_to_the_right():
