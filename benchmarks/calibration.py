@@ -263,8 +263,8 @@ def main() -> None:
         print(f"\nPairs of equally many inputs:\n\n{pair_table(pairs)}", flush=True)
     rare = np.isin([p.family for p in problems], [make.__name__ for make in RARE_FAMILIES])
     for what, own in ("families of rare patterns", rare), ("nine families", ~rare):
-        chosen, drawn = ([x for x, yes in zip(given, own, strict=True) if yes] for given in (problems, samples))
-        counts = count(drawn)
+        chosen = [p for p, yes in zip(problems, own, strict=True) if yes]
+        counts = count([s for s, yes in zip(samples, own, strict=True) if yes])
         bits, errors = estimated(counts, METHODS[0], np.ones(len(chosen), bool))
         told = by_label(chosen, counts.labels, bits, errors)
         print(f"\nChao–Wang–Jost by label, {what}:\n\n{label_table(told)}", flush=True)

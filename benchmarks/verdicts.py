@@ -58,9 +58,8 @@ def sparse_against_few(n: int, d: int, inputs: float) -> Layers:
     sparse = np.full(d, inputs / n)
     total = float(bits(sparse).sum())
     few = int(np.ceil(total / 0.9))
-    rate = brentq(lambda p: few * float(bits(p)) - total, 1e-9, 0.5)
-    middling = np.zeros(d)
-    middling[:few] = rate
+    rate = float(np.asarray(brentq(lambda p: few * float(bits(p)) - total, 1e-9, 0.5)))
+    middling = np.where(np.arange(d) < few, rate, 0.0)
     return pair(middling, sparse)
 
 
@@ -78,6 +77,7 @@ def neuron_nulls(quick: bool) -> list[tuple[object, ...]]:
                 rows.append(row(name, n, d, seeds, words.neuron))
     rng = np.random.default_rng(0)
     for n in (50, 400, 5000):
+        cells = 40 if quick else 100 if n == 5000 else 1000
         rates = rng.uniform(0.05, 0.95, 128)
         words = judged(pair(rates, rng.permutation(rates)), n, cells, 1).table
         rows.append(row("the same rates in another order", n, 128, 1, words.neuron))
@@ -101,7 +101,7 @@ def power(quick: bool) -> list[tuple[object, ...]]:
             rng = np.random.default_rng(1)
             rates = np.clip(rng.beta(0.6, 2.4, d), 0.003, 0.5)
             target = float(bits(rates).mean()) * (1 - fall)
-            scale = brentq(lambda s, r=rates, t=target: float(bits(r * s).mean()) - t, 0.3, 1)
+            scale = float(np.asarray(brentq(lambda s, r=rates, t=target: float(bits(r * s).mean()) - t, 0.3, 1)))
             words = judged(pair(rates, rates * scale), n, 20 if quick else 100, 1, salt=int(1000 * fall)).table.neuron
             rows.append((f"{fall:.1%} of {float(bits(rates).mean()):.2f} bits", f"{n:,}", d, np.asarray(words).size,
                          f"{decided(words, 'falls'):.1%}", f"{decided(words, 'rises'):.1%}"))  # fmt: skip

@@ -49,7 +49,7 @@ def bracket(patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_
     ::
 
         states = np.random.default_rng(0).random((400, 16)) < 0.5  # 16 fair neurons: 16 bits
-        je.bracket(states)  # Bracket(lower=14.2…, upper=16.0, confidence=0.95, …)
+        je.bracket(states)  # Bracket(lower=14.06…, upper=16.0, confidence=0.95, …)
 
     *Lower*: from how often patterns coincide (``coincidences.py``). Near 2·log₂ n − log₂(2·ln(1/ε)) where no two are
     equal, and near the plug-in where all have been seen often. *Upper*: the mean held-out code length of a mixture of

@@ -1,4 +1,4 @@
-"""Certified brackets → matplotlib: what a layer's joint patterns can be, whatever an estimator says."""
+"""Brackets → matplotlib: what a layer's joint patterns can be, whatever an estimator says."""
 
 from typing import Literal
 
@@ -24,8 +24,8 @@ from jaxentropy.style import (
 _CEILING = "#b00020"
 _BRACKET = "#6a4fb3"
 _BRACKETED = {
-    "pattern_entropy": ("pattern", "pattern entropy,\ncertified bracket (bits)"),
-    "total_correlation": ("total_correlation", "total correlation,\ncertified bracket (bits)"),
+    "pattern_entropy": ("pattern", "pattern entropy,\nbracket (bits)"),
+    "total_correlation": ("total_correlation", "total correlation,\nlarge-sample limits (bits)"),
 }
 """Quantity → (the stem of its ``…_lower`` and ``…_upper``, the axis's label)."""
 
@@ -38,7 +38,7 @@ def bracket_by_depth(
     network: str | None = None,
     estimator: str = "chao_wang_jost",
 ) -> Axes:
-    """Certified brackets against depth: two thin lines a class (mean over seeds), and their mean as a band.
+    """Brackets against depth: two thin lines a class (mean over seeds), and their mean as a band.
 
     For ``pattern_entropy`` the ceiling log₂ n of the plug-in is drawn, and the mean of the estimates, if the profile
     has this estimator: hollow where ``saturated`` in any seed and class. The network ``shuffled`` has no brackets.

@@ -99,7 +99,7 @@ def analyze(
         shuffles: Label permutations averaged in the shuffled-label null.
         bootstrap: Replicates of the bootstrap behind the verdict.
         seed: Seeds the shuffled labels, the bootstrap and the bounds.
-        bounds: Whether the joint pattern's entropy gets its certified bracket: the longest part.
+        bounds: Whether the joint pattern's entropy gets its bracket: the longest part.
         debug: Show the traceback of an error.
     """
     from jaxentropy import experiment, report

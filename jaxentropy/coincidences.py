@@ -1,4 +1,4 @@
-"""Multiplicities → a certified lower bound on the entropy, from how often patterns coincide.
+"""Multiplicities → a lower bound on the entropy that holds for any sample size, from how often patterns coincide.
 
 The bound is an *e-value*. Let pattern i have probability p_i and be seen N_i times among n inputs, and choose weights
 1 = u₀ = u₁ ≥ u₂ ≥ … ≥ 0 that punish coincidences. Multinomial counts are negatively associated (Joag-Dev & Proschan

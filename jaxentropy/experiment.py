@@ -75,7 +75,7 @@ class Config:
     bootstrap: int = 200
     """Replicates of the bootstrap behind the verdict."""
     bounds: bool = True
-    """Whether the joint pattern's entropy gets its certified bracket: the longest part of a profile."""
+    """Whether the joint pattern's entropy gets its bracket: the longest part of a profile."""
 
     def __post_init__(self):
         for name in self.model:

@@ -58,7 +58,7 @@ def any_size_limit(bits: Array, width: int, folds: int, error: float) -> float:
 
     def excess(m: float) -> float:
         each = [_least_gain(longer, m, stake, ceiling, folds) for stake in stakes]
-        return float(logsumexp(log_shares + each)) - np.log(1 / error)
+        return float(np.asarray(logsumexp(log_shares + each))) - np.log(1 / error)
 
     low = min(float(longer.mean()), ceiling)
     if excess(low) >= 0:

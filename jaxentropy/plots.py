@@ -49,7 +49,7 @@ def entropy_by_depth(
     """Entropy against depth: a thin line a class (mean over seeds), and their mean in bold.
 
     A band shows the smallest and largest mean among the seeds. For ``pattern_entropy`` the ceiling log₂ n is drawn, and
-    points where the sample is too small to tell (``saturated`` in any seed) are hollow. Certified brackets, if
+    points where the sample is too small to tell (``saturated`` in any seed) are hollow. Brackets, if
     the profile has them, are a violet band (mean over classes and seeds), cut off above the estimates:
     ``bracket_by_depth`` shows the whole.
 

@@ -140,7 +140,8 @@ def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
     slope = e1 * (1 + _TANGENT) - 1
     level = _TANGENT * (e1 - slope)
     with np.errstate(invalid="ignore", divide="ignore"):
-        below = sum(np.where(j > 0, j / n * (digamma(n) - digamma(np.maximum(j, 1))), 0.0) for j in (k, n - k))
+        parts = [np.where(j > 0, j / n * (digamma(n) - digamma(np.maximum(j, 1))), 0.0) for j in (k, n - k)]
+        below = parts[0] + parts[1]
         rare = np.minimum(k, n - k)
         lacking = np.where(rare == 0, level / (n - 1), np.where(rare == 1, slope / n, 0.0))
         bits = [x.mean(-1) / math.log(2) for x in (below, below + lacking)]

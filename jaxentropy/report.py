@@ -111,27 +111,26 @@ def summary(profile: xr.Dataset) -> str:
 
 
 def _explanation(profile: xr.Dataset) -> str:
-    """What the columns say that not every profile has."""
+    """What the columns *bracket* and *reliability* say."""
     told = ""
     if "pattern_lower" in profile:
         confidence = 100 * profile.attrs.get("bounds_confidence", 0.95)
         told += (
             " *bracket*: the limits between which the true pattern entropy of a class lies with a probability of at "
-            f"least {confidence:g} %, whatever its patterns' distribution, for inputs drawn independently of the "
-            "network (means of the lower and of the upper limits; not given for shuffled labels)."
+            f"least {confidence:g} %, whatever its patterns' distribution, for any number of inputs drawn independently "
+            "of each other and of the network (means of the lower and of the upper limits; not given for shuffled "
+            "labels)."
         )
-    if "reliability" in profile:
-        told += (
-            " *reliability*: how far the estimates of the pattern entropy can be trusted, in classes (the worst of "
-            f"its seeds), from best to worst: {', '.join(LABELS)}."
-        )
-    return told
+    return told + (
+        " *reliability*: how far the estimates of the pattern entropy can be trusted, in classes (the worst of its "
+        f"seeds), from best to worst: {', '.join(LABELS)}; rare patterns that the sample missed no estimate can see."
+    )
 
 
 def layer_table(profile: xr.Dataset) -> str:
     """One row a network and layer: the quantities of the profile, averaged over classes and seeds.
 
-    The columns *bracket* and *reliability* are there if the profile has what they show.
+    The column *bracket* is there if the profile has brackets.
     """
     mean = profile.mean([d for d in ("seed", "class") if d in profile.dims], skipna=False)
     occupied = profile.isel({"class": np.flatnonzero(profile.n.values)})
@@ -141,8 +140,8 @@ def layer_table(profile: xr.Dataset) -> str:
     shown = [e for e in ("plugin", "chao_wang_jost") if e in estimators]
     head = ["network", "layer", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
     head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
-    bracketed, graded = "pattern_lower" in profile, "reliability" in profile
-    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "saturated"] + ["reliability"] * graded
+    bracketed = "pattern_lower" in profile
+    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "saturated", "reliability"]
     rows = []
     for network in profile.network.values if "network" in profile.dims else [None]:
         for layer in profile.layer.values:
@@ -160,7 +159,7 @@ def layer_table(profile: xr.Dataset) -> str:
                     _number(one.unique_fraction, 3),
                     _number(one.coverage, 3),
                     f"{doubt} of {profile.sizes['class']}",
-                    *([_reliability(occupied.reliability.sel(at))] if graded else []),
+                    _reliability(occupied.reliability.sel(at)),
                 ]
             )
     return markdown_table(head, rows)

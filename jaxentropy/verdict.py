@@ -83,7 +83,7 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     Where brackets do not decide, it *likely* falls or rises by ``estimator``: the normal 95 % interval of the
     difference, of the two jackknife errors added in squares as if independent (though the same inputs stand behind
     both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. The estimator's bias
-    is not part of that interval.
+    is not part of that interval, and neither are rare patterns that the sample missed.
 
     Args:
         profile: what ``jaxentropy.profile`` returned, with ``bootstrap`` above 0 and at least two layers.
@@ -293,7 +293,8 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
     answer.append(
         f"*Likely*: by the {ESTIMATOR_NAMES[estimator]} estimates and their standard errors, where both can be "
-        f"trusted. {_number(_told(one), 'unreliable')} of the undecided cells are *unreliable*: they cannot be judged "
+        "trusted; neither allows for rare patterns that the sample missed. "
+        f"{_number(_told(one), 'unreliable')} of the undecided cells are *unreliable*: they cannot be judged "
         f"from {extent(profile.n.values)} inputs a class, too few for a layer's patterns; there the estimate tells "
         "the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )

@@ -44,23 +44,21 @@ def test_the_exact_expectation_of_the_e_value_is_at_most_one():
     entropy, n, width = oracles.plugin([90, 7, 3]), 4, 2
     ceiling = width + np.log2(n)
     samples = np.array(np.meshgrid(*[range(3)] * n)).reshape(n, -1).T
+
+    def expected(m, stake):
+        total = 0.0
+        for sample in samples:
+            bits = np.empty(n)
+            for fold in (0, 1):
+                rest = sample[2 * (1 - fold) : 2 * (1 - fold) + 2]
+                seen = np.bincount(rest, minlength=3) + 0.02  # bold: what it has not seen is dear
+                bits[2 * fold : 2 * fold + 2] = -np.log2(seen / seen.sum())[sample[2 * fold : 2 * fold + 2]]
+            total += np.exp(_least_gain(bits - np.log2(1 - 1 / n), m, stake, ceiling, 2)) * p[sample].prod()
+        return total
+
     for halvings in range(3):
-        stake = 0.9 * 2.0**-halvings / ceiling
-
-        def expected(m, stake=stake):
-            total = 0.0
-            for sample in samples:
-                bits = np.empty(n)
-                for fold in (0, 1):
-                    rest = sample[2 * (1 - fold) : 2 * (1 - fold) + 2]
-                    seen = np.bincount(rest, minlength=3) + 0.02  # bold: what it has not seen is dear
-                    bits[2 * fold : 2 * fold + 2] = -np.log2(seen / seen.sum())[sample[2 * fold : 2 * fold + 2]]
-                gain = _least_gain(bits - np.log2(1 - 1 / n), m, stake, ceiling, 2)
-                total += np.exp(gain) * p[sample].prod()
-            return total
-
-        assert expected(entropy) <= 1
-    assert expected(4 * entropy) > 1
+        assert expected(entropy, 0.9 * 2.0**-halvings / ceiling) <= 1
+    assert expected(4 * entropy, 0.9 / ceiling) > 1
 
 
 SPIKES = [(64, 100, 0.5), (512, 400, 0.5), (4096, 50, 0.3), (8, 50, 0.7), (16, 12, 1.0), (64, 2000, 2.0)]

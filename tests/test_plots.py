@@ -74,7 +74,7 @@ def test_brackets_have_lines_and_a_mean_band(bracketed):
     assert {*band(ax)[:, 1]} >= {*one.pattern_lower.mean("class").values, *one.pattern_upper.mean("class").values}
     assert heights(ax.lines[8]) == pytest.approx([np.log2(80)] * 2)
     assert ax.get_ylim()[1] > float(bracketed.pattern_upper.max())
-    assert ax.get_ylabel() == "pattern entropy,\ncertified bracket (bits)"
+    assert ax.get_ylabel() == "pattern entropy,\nbracket (bits)"
     hollow = [bool(np.all(face == 1)) for face in ax.collections[-1].get_facecolor()]
     assert hollow == one.saturated.any("class").values.tolist()
 
