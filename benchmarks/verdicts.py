@@ -63,6 +63,16 @@ def sparse_against_few(n: int, d: int, inputs: float) -> Layers:
     return pair(middling, sparse)
 
 
+def together(n: int, inputs: float) -> Layers:
+    """32 neurons that switch together for so many of n inputs, which a sample may miss; 32 that do so one by one."""
+
+    def layers(rng: Rng, total: int) -> dict[str, np.ndarray]:
+        rate = inputs / n
+        return {"a": np.repeat(rng.random((total, 1)) < rate, 32, axis=1), "b": rng.random((total, 32)) < rate}
+
+    return layers
+
+
 def neuron_nulls(quick: bool) -> list[tuple[object, ...]]:
     """Layers of equal mean entropy."""
     rows = []
@@ -84,6 +94,9 @@ def neuron_nulls(quick: bool) -> list[tuple[object, ...]]:
         rare = 10 ** rng.uniform(-4, -0.3, 512)
         words = judged(pair(rare, rng.permutation(rare)), n, cells, 1).table
         rows.append(row("rare and common neurons, in another order", n, 512, 1, words.neuron))
+    for n in (50, 400, 5000):
+        words = judged(together(n, 1.0), n, 40 if quick else 100, 1).table.neuron
+        rows.append(row(f"neurons on for 1.0 of {n:,} inputs, all together, against one by one", n, 32, 1, words))
     return rows
 
 

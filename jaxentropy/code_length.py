@@ -257,7 +257,9 @@ def _mixture_code(log_odds, log_share, states):
 
 
 def _joint(log_odds, log_share, x):
-    return jnp.einsum("cnd,ckd->cnk", x, log_odds) + (log_share - jax.nn.softplus(log_odds).sum(-1))[:, None]
+    # exact products on accelerators too: the other term is what makes it a distribution, and has no products
+    odds = jnp.einsum("cnd,ckd->cnk", x, log_odds, precision=jax.lax.Precision.HIGHEST)
+    return odds + (log_share - jax.nn.softplus(log_odds).sum(-1))[:, None]
 
 
 def _repeats(identity: list[np.ndarray], fit: list[np.ndarray], rows: list[np.ndarray], shape) -> np.ndarray:

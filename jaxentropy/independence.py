@@ -6,10 +6,12 @@ a further draw is near it. Among N others that were drawn independently, exactly
     P_k = E[C(N, k)·μ^k·(1 − μ)^(N−k)],   so that   P_k² ≤ (k+1)/k · (N−k+1)/(N−k) · P_(k−1) · P_(k+1),
 
 by Cauchy and Schwarz, whatever the distribution. Inputs that were each taken twice break this at k = 1: all have one
-near other, and hardly any has none or two. t = 0 finds exact copies, a larger t those that were shifted or disturbed.
+near other, and hardly any has none or two. t = 0 finds exact copies, a larger t those that were disturbed a little. The
+P_k are estimated, with limits for groups of inputs that come together by chance; these limits are measured, not proven.
 A few copies among many inputs cannot be told from patterns that recur.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +20,9 @@ from scipy.special import gammaincinv
 from jaxentropy.patterns import identify
 
 Array = np.ndarray
-MOST_PARTNERS = 15
+MOST_PARTNERS = 50
 """Inputs that were taken more often than this and once are not looked for."""
-_AT_ONCE, _ROWS, _WORK = 6000, 500, 5 * 10**9  # inputs compared with each other, at a time, and products of it all
+_AT_ONCE, _ROWS, _WORK = 5000, 500, 5 * 10**9  # inputs compared with each other, at a time, and products of it all
 _DOUBT = 1e-3  # probability that each of the three numbers may lie beyond its limit by chance
 _LEAST_SHARE = 0.02  # of the inputs: fewer copies than this are not worth a word
 
@@ -34,7 +36,7 @@ class Copies(NamedTuple):
 
     Attributes:
         share: of the inputs that have exactly ``partners`` others near them.
-        possible: the largest share that independent draws could have.
+        possible: the largest share that independent draws would have, but for a small chance.
         partners: how many others.
         distance: in how many neurons near inputs differ at most …
         width: … of so many.
@@ -65,45 +67,63 @@ def find_copies(packed: Array, width: int, seed: int = 0) -> Copies | None:
         width: neurons that they stand for.
         seed: of the inputs that are compared, where there are too many to compare them all.
 
-    Edge contract: None for fewer than 12 inputs, and for copies too few to be told from patterns that recur: a tenth of
-    some thousand inputs, a third of some hundred.
+    Edge contract: None for fewer than 12 inputs. Copies too few to be told from patterns that recur are not found:
+    inputs that are all taken twice are from a hundred on, a half of them from three hundred, a third from a thousand;
+    nor are inputs of which each resembles the next, as the frames of a film do.
     """
     n = len(packed)
     if n < 12:
         return None
     packed = np.ascontiguousarray(packed).view(np.uint8)
     identity = identify(packed)
-    found = [_excess(np.bincount(identity)[identity] - 1, n - 1, 0, width)]
-    rng = np.random.default_rng(seed)
-    if n > _AT_ONCE:
-        packed = packed[np.sort(rng.choice(n, _AT_ONCE, replace=False))]
-        n = _AT_ONCE
-    queries = np.arange(n)
-    if (most := max(_WORK // (n * width), 500)) < n:
-        queries = np.sort(rng.choice(n, most, replace=False))
-    x = np.unpackbits(packed, axis=1).astype(np.float32)
-    on = x.sum(1)
-    distances = [width >> k for k in range(8, 2, -1) if width >> k]
-    near = np.zeros((len(distances), len(queries)), np.int64)
-    for start in range(0, len(queries), _ROWS):
-        rows = queries[start : start + _ROWS]
-        apart = on[rows, None] + on - 2 * (x[rows] @ x.T)
-        for own, distance in zip(near, distances, strict=True):
-            own[start : start + len(rows)] = np.count_nonzero(apart <= distance + 0.5, axis=1) - 1
-    found += [_excess(own, n - 1, distance, width) for own, distance in zip(near, distances, strict=True)]
+    near = np.bincount(identity)[identity] - 1
+    found = [_excess(near, near, 0, width)]
+    if (most := min(_AT_ONCE, max(math.isqrt(_WORK // width), 500))) < n:
+        packed = packed[np.sort(np.random.default_rng(seed).choice(n, most, replace=False))]
+    apart = _distances(np.unpackbits(packed, axis=1))
+    for distance in [width >> k for k in range(8, 2, -1) if width >> k]:
+        near = np.count_nonzero(apart <= distance, axis=1) - 1
+        found.append(_excess(near, np.where(_closed(apart, near, distance), near, 0), distance, width))
     return max((c for c in found if c), key=lambda c: c.share - c.possible, default=None)
 
 
-def _excess(near: Array, others: int, distance: int, width: int) -> Copies | None:
-    """Where the inequality is broken by more than chance, most of all; ``near`` tells how many are near each input."""
-    k = np.arange(min(MOST_PARTNERS, others - 1) + 2)
-    # k inputs near each other and one more come together: so many groups were seen by chance, not so many inputs
+def _distances(states: Array) -> Array:
+    """In how many neurons any two inputs differ, ``int16[n, n]``."""
+    x = states.astype(np.float32)
+    on = x.sum(1)
+    apart = np.empty((len(x), len(x)), np.int16)
+    for start in range(0, len(x), _ROWS):
+        rows = slice(start, start + _ROWS)
+        apart[rows] = on[rows, None] + on - 2 * (x[rows] @ x.T)
+    return apart
+
+
+def _closed(apart: Array, near: Array, distance: int) -> Array:
+    """Whether all inputs near this one have as many near them: copies do, those around one rare pattern do not.
+
+    Without that, the inputs near a pattern that came up once by chance would be taken for as many coincidences.
+    """
+    closed = np.zeros(len(near), bool)
+    rows = np.flatnonzero((near > 0) & (near <= MOST_PARTNERS))
+    for start in range(0, len(rows), _ROWS):
+        own = rows[start : start + _ROWS]
+        closed[own] = ~((apart[own] <= distance) & (near != near[own, None])).any(1)
+    return closed
+
+
+def _excess(near: Array, closed: Array, distance: int, width: int) -> Copies | None:
+    """Where the inequality is broken by more than chance, most of all.
+
+    ``near`` tells how many are near each input, and ``closed`` the same where that is a group of equals, else 0.
+    """
+    k = np.arange(min(MOST_PARTNERS, len(near) - 2) + 2)
+    # a group of k + 1 comes at once: so many groups were seen by chance, not so many inputs
     size, n = k + 1, len(near)
-    groups = np.bincount(near, minlength=len(k))[: len(k)] / size
+    groups, sure = (np.bincount(x, minlength=len(k))[: len(k)] / size for x in (near, closed))
     high = np.minimum(gammaincinv(groups + 1, 1 - _DOUBT) * size / n, 1)
-    low = np.where(groups > 0, gammaincinv(np.maximum(groups, 1e-9), _DOUBT), 0) * size / n
+    low = np.where(sure > 0, gammaincinv(np.maximum(sure, 1e-9), _DOUBT), 0) * size / n
     inner = k[1:-1]
-    ratio = (inner + 1) / inner * (others - inner + 1) / (others - inner)
+    ratio = (inner + 1) / inner * (n - inner) / (n - 1 - inner)
     possible = np.sqrt(ratio * high[:-2] * high[2:])
     worst = int((low[1:-1] - possible).argmax())
     if low[worst + 1] - possible[worst] < _LEAST_SHARE:

@@ -32,7 +32,7 @@ from scipy.special import logsumexp, ndtri
 
 Array = np.ndarray
 _LN2 = float(np.log(2.0))
-_ROUNDING = 1e-3  # bits that every code length is taken to be longer: models compute in float32
+_ROUNDING = 1e-3  # bits that code lengths are taken to be longer: float32 takes 0.0005 from the mean at 4,000 neurons
 _LARGEST = 0.9  # λ·c, at most; 1 would lose all on the dearest pattern
 _CLOSE = 1e-3  # bits to which minima are found: they are off by its square, a millionth of what _ROUNDING allows for
 _PRECISION = 1e-3  # bits to which the limit is found, and by which it is then raised

@@ -127,7 +127,7 @@ def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
     (k/n)·(ψ(n) − ψ(k)) nats and the same for n − k: it lacks Σ p·(1 − p)^v / v over v ≥ n, which is at most
     (1 − p)ⁿ·F(x)/(n − 1) with x = (n − 1)·p/(1 − p) and F(x) = x·eˣ·E₁(x). F is concave, hence below its tangent
     α + β·x, and (1 − p)ⁿ·(α + β·x)/(n − 1) is what α/(n − 1) nats for each neuron that is never on and β/n for each
-    that is on once come to in expectation. That is the second.
+    that is on once come to in expectation. That is the second. (For n = 2, where on once is off once, it was computed.)
 
     Args:
         on: ``int[..., neuron]``, for how many inputs each neuron is on.

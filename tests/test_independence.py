@@ -52,6 +52,20 @@ def test_patterns_that_recur_are_no_copies():
     assert not je.profile(recording, bounds=False, bootstrap=0).copies.any()
 
 
+@pytest.mark.parametrize("inputs", [1, 3, 8])
+@pytest.mark.parametrize("n", [100, 1000])
+def test_a_rare_pattern_that_many_come_near_is_no_copy(n, inputs):
+    """Sparse neurons, and a few inputs with none on: all that are near these are so by one event. The control has copies."""
+    alarms = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        states = rng.random((n, 256)) < 0.12
+        states[rng.random(n) < inputs / n] = False
+        alarms += found(states) is not None
+    assert alarms == 0
+    assert found(np.concatenate([states, states])) is not None
+
+
 def test_the_inequality_is_what_tells():
     """A control: with as many single inputs and triples as chance brings beside pairs, the same pairs are no sign."""
     rng = np.random.default_rng(0)
