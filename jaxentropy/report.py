@@ -117,9 +117,9 @@ def _explanation(profile: xr.Dataset) -> str:
         confidence = 100 * profile.attrs.get("bounds_confidence", 0.95)
         told += (
             " *bracket*: the limits between which the true pattern entropy of a class lies with a probability of at "
-            f"least {confidence:g} %, whatever its patterns' distribution, for any number of inputs drawn independently "
-            "of each other and of the network (means of the lower and of the upper limits; not given for shuffled "
-            "labels)."
+            f"least {confidence:g} %, whatever its patterns' distribution, for any number of inputs drawn "
+            "independently of each other and of the network (means of the lower and of the upper limits; not given for "
+            "shuffled labels)."
         )
     return told + (
         " *reliability*: how far the estimates of the pattern entropy can be trusted, in classes (the worst of its "

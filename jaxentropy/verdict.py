@@ -13,8 +13,8 @@ from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
 
 CONFIDENCE = 0.95
 MIN_INPUTS = 10
-"""In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With more,
-it still knows nothing of a kind of input that the sample missed."""
+"""In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With
+more, it still knows nothing of a kind of input that the sample missed."""
 TRUSTED = LABELS[: LABELS.index("usable") + 1]
 """The labels of reliability with which point estimates of the pattern entropy are judged."""
 MANY_LAYERS = 8
@@ -233,8 +233,8 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: floa
 
     parts = [
         f"**Does neuron entropy fall with depth?** In {answer(main)} A change counts where it is beyond its normal "
-        f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals are for "
-        "large samples: kinds of input that the sample missed are not in them."
+        f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals are "
+        "for large samples: kinds of input that the sample missed are not in them."
     ]
     training = [f"In {answer(name)}" for name in twin]
     if "excess" in table:

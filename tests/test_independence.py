@@ -55,7 +55,7 @@ def test_patterns_that_recur_are_no_copies():
 @pytest.mark.parametrize("inputs", [1, 3, 8])
 @pytest.mark.parametrize("n", [100, 1000])
 def test_a_rare_pattern_that_many_come_near_is_no_copy(n, inputs):
-    """Sparse neurons, and a few inputs with none on: all that are near these are so by one event. The control has copies."""
+    """Sparse neurons, and a few inputs with none on: all that are near these are so by one event. Control: copies."""
     alarms = 0
     for seed in range(5):
         rng = np.random.default_rng(seed)
