@@ -64,7 +64,7 @@ def test_the_exact_expectation_of_the_e_value_is_at_most_one():
 SPIKES = [(64, 100, 0.5), (512, 400, 0.5), (4096, 50, 0.3), (8, 50, 0.7), (16, 12, 1.0), (64, 2000, 2.0)]
 
 
-def spiked(width, n, inputs, replicates=60):
+def spiked(width, n, inputs, replicates=40):
     """Code lengths of constants with random bits in so many of n inputs, by the best models; and the entropy."""
     rng = np.random.default_rng(width)
     fold = np.arange(n) % FOLDS

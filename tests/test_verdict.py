@@ -253,7 +253,7 @@ def test_many_sparse_neurons_are_no_fall():
     assert float((verdict.table.neuron == "falls").mean()) < 0.15
 
 
-@pytest.mark.parametrize(("n", "d", "seeds"), [(400, 512, 1), (400, 4096, 1), (400, 512, 5), (5000, 512, 1)])
+@pytest.mark.parametrize(("n", "d", "seeds"), [(400, 4096, 1), (400, 512, 5), (5000, 512, 1)])
 def test_neurons_that_are_hardly_ever_on_are_no_fall(n, d, seeds):
     """All on for 0.3 of n inputs, against few of a middling rate: the same mean entropy. Bias alone decided these."""
     classes = 10 if n < 1000 else 4
