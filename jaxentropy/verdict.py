@@ -255,6 +255,13 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: floa
     )
     parts.append(f"**What does a neuron's state tell of the class?** In bits: {told}.")
     parts += _pattern_text(profile, table, [main, *twin], estimator)
+    parts += _notes(profile)
+    return "\n\n".join(parts)
+
+
+def _notes(profile: xr.Dataset) -> list[str]:
+    """Which classes cannot be judged, and why."""
+    parts = []
     copies = [str(c) for c in profile["class"].values[profile.copies.values]]
     if copies:
         parts.append(
@@ -267,7 +274,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: floa
     empty = [str(c) for c in profile["class"].values[profile.n.values == 0]]
     if empty:
         parts.append(f"**Note.** No input of class {', '.join(empty)}: NaN there, and counted as undecided.")
-    return "\n\n".join(parts)
+    return parts
 
 
 def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], estimator: str) -> list[str]:
