@@ -88,10 +88,10 @@ def find_copies(packed: Array, width: int, seed: int = 0) -> Copies | None:
 
 
 def _distances(states: Array) -> Array:
-    """In how many neurons any two inputs differ, ``int16[n, n]``."""
+    """In how many neurons any two inputs differ, ``int32[n, n]``."""
     x = states.astype(np.float32)
     on = x.sum(1)
-    apart = np.empty((len(x), len(x)), np.int16)
+    apart = np.empty((len(x), len(x)), np.int32)
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
         apart[rows] = on[rows, None] + on - 2 * (x[rows] @ x.T)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.independence import DependenceWarning, find_copies
+from jaxentropy.independence import DependenceWarning, _distances, find_copies
 from tests.conftest import random_recording
 from tests.problems import rare_zoo, zoo
 
@@ -98,3 +98,18 @@ def test_nothing_is_certain_of_copies(rng):
     verdict = je.verdict(je.profile(je.Recording.from_activations({"a": a[twice], "b": b[twice]}, labels)))
     assert verdict.table.pattern.isel(network=0, pair=0).values.tolist() == ["undecided", "falls for certain"]
     assert "Inputs of class 0 look like copies" in verdict.text
+
+
+def test_more_neurons_than_a_short_integer_counts(rng):
+    """Opposites differ in all of 40,000 neurons, and are not near."""
+    half = rng.random((10, 40_000)) < 0.5
+    assert found(np.concatenate([half, ~half])) is None
+    states = rng.random((100, 40_000)) < 0.5
+    assert found(np.concatenate([states, states ^ (rng.random(states.shape) < 0.001)])) is not None
+
+
+def test_distances_are_those_of_a_loop(rng):
+    states = (rng.random((12, 40_000)) < 0.5).astype(np.uint8)
+    states[1] = 1 - states[0]
+    expected = [[int((a != b).sum()) for b in states] for a in states]
+    np.testing.assert_array_equal(_distances(states), expected)
