@@ -11,7 +11,7 @@ from jaxentropy.coincidences import entropy_lower_bound
 from jaxentropy.errors import InputError
 from jaxentropy.independence import DependenceWarning, find_copies
 from jaxentropy.limits import any_size_limit, normal_limit
-from jaxentropy.patterns import Array, identify, unpack
+from jaxentropy.patterns import WORD_BITS, Array, identify, unpack, words_for
 
 FOLDS = 4
 LOWER_SHARE = 0.8
@@ -43,7 +43,14 @@ class Brackets(NamedTuple):
     upper_method: tuple[str, ...]
 
 
-def bracket(patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_sample: bool = True) -> Bracket:
+def bracket(
+    patterns: Array,
+    confidence: float = 0.95,
+    seed: int = 0,
+    *,
+    finite_sample: bool = True,
+    width: int | None = None,
+) -> Bracket:
     """A bracket of the entropy of the distribution that these patterns were drawn from independently.
 
     ::
@@ -58,24 +65,27 @@ def bracket(patterns: Array, confidence: float = 0.95, seed: int = 0, *, finite_
     Both hold for any number of inputs.
 
     Args:
-        patterns: ``bool[n, d]`` (or integers 0 and 1), or packed ``uint32[n, words]``; see ``pack``.
+        patterns: states, ``bool[n, d]`` or integers 0 and 1; or packed words, ``uint32[n, word]`` (see ``pack``).
         confidence: probability in (0, 1) with which lower and upper hold together. The lower bound's error takes four
             fifths of 1 − confidence.
         seed: of the folds and the models' starts.
         finite_sample: False takes a normal quantile for the upper bound's confidence term: *for large samples only*.
             It is narrower, by about a tenth of a bit for thousands of inputs, and fails where rare patterns matter
             (docs/calibration.md).
+        width: the number of neurons d, for packed words; by default all bits of the words are taken for neurons.
+            Words that are all 0 or 1 look like states, and are refused without it.
 
     Edge contract: no input gives NaN; with fewer than 12 the upper bound is d bits; one input, or a constant, has the
     lower bound 0.
 
     Raises:
-        InputError: patterns of another shape or type, or a confidence outside (0, 1).
+        InputError: patterns of another shape or type, ``uint32`` that may be states as well as words, a width that
+            does not fit, or a confidence outside (0, 1).
 
     Warns:
         DependenceWarning: inputs look like copies or near-copies of each other; a bracket says nothing then.
     """
-    states = _states(patterns)
+    states = _states(patterns, width)
     if copies := find_copies(np.packbits(states, axis=1), states.shape[1], seed):
         warnings.warn(f"bracket: {copies}", DependenceWarning, stacklevel=2)
     found = brackets([states], confidence, seed, finite_sample=finite_sample)
@@ -141,17 +151,41 @@ def _codes(patterns: list[np.ndarray], identity: list[np.ndarray], seed: int) ->
         yield read_codes(states, identity, split, seed)
 
 
-def _states(patterns: Array) -> np.ndarray:
+def _states(patterns: Array, width: int | None) -> np.ndarray:
+    """``bool[n, d]``, from states or from packed words."""
     patterns = np.asarray(patterns)
     if patterns.ndim != 2 or patterns.shape[1] < 1:
         raise InputError(f"bracket: patterns of shape {list(patterns.shape)}; expected [n, d] states or packed words")
+    binary = patterns.dtype == bool or (
+        np.issubdtype(patterns.dtype, np.integer) and bool(((patterns == 0) | (patterns == 1)).all())
+    )
+    if patterns.dtype == np.uint32 and not (width is None and binary and patterns.size):
+        return _unpacked(patterns, width)
     if patterns.dtype == np.uint32:
-        return np.asarray(unpack(patterns, 32 * patterns.shape[1]))
-    if patterns.dtype != bool and not (
-        np.issubdtype(patterns.dtype, np.integer) and ((patterns == 0) | (patterns == 1)).all()
-    ):
+        raise InputError(
+            "bracket: uint32 patterns that are all 0 or 1 may be states or packed words. Give states as bool "
+            f"(patterns.astype(bool), {patterns.shape[1]} neurons), or packed words with their number of neurons "
+            "(width=…)"
+        )
+    if not binary:
         raise InputError(f"bracket: patterns are {patterns.dtype}; expected bool, 0 and 1, or packed uint32 words")
+    if width is not None and width != patterns.shape[1]:
+        raise InputError(f"bracket: width is {width}, but these are states of {patterns.shape[1]} neurons")
     return patterns.astype(bool)
+
+
+def _unpacked(words: np.ndarray, width: int | None) -> np.ndarray:
+    """The states in packed words; InputError if they cannot be those of ``width`` neurons."""
+    width = WORD_BITS * words.shape[1] if width is None else width
+    if width < 1 or words_for(width) != words.shape[1]:
+        raise InputError(
+            f"bracket: width is {width}, which takes {words_for(max(width, 0))} words, but there are {words.shape[1]} "
+            "(for states instead of packed words, give bool)"
+        )
+    states = np.asarray(unpack(words, WORD_BITS * words.shape[1]))
+    if states[:, width:].any():
+        raise InputError(f"bracket: bits beyond the {width} neurons are set; these words are of more neurons")
+    return states[:, :width]
 
 
 def _neuron_code(states: np.ndarray) -> np.ndarray:

@@ -157,6 +157,22 @@ def test_packed_words_and_integers_are_the_same_patterns(rng):
     assert packed.upper == pytest.approx(expected.upper, abs=0.6)
 
 
+def test_uint32_states_are_not_taken_for_packed_words(rng):
+    """8 × 20 states of 0 and 1 were once read as words of 32 neurons each: 640 bits."""
+    states = (rng.random((8, 20)) < 0.5).astype(np.uint32)
+    with pytest.raises(je.InputError, match=r"uint32 patterns that are all 0 or 1.*astype\(bool\), 20 neurons"):
+        je.bracket(states)
+    assert je.bracket(states.astype(bool)).upper == 20
+
+
+def test_packed_words_of_a_given_width(rng):
+    states = rng.random((40, 20)) < 0.5
+    words = np.asarray(je.pack(states))
+    assert je.bracket(words, width=20) == je.bracket(states)
+    narrow = (rng.random((40, 1)) < 0.5).astype(np.uint32)  # one neuron a pattern, packed
+    assert je.bracket(narrow, width=1) == je.bracket(narrow.astype(bool))
+
+
 def test_order_of_classes_of_other_sizes_and_empty_ones(rng):
     a, b = uniform(rng, 8), uniform(rng, 500)
     found = brackets([a, np.zeros((0, D), bool), b, a[:5], a[:1]], seed=3)
@@ -218,6 +234,9 @@ def test_in_sample_code_lengths_are_caught():
         (np.zeros((5, 0), bool), {}, "expected"),
         (np.zeros((5, 3)), {}, "patterns are float64; expected bool"),
         (np.full((5, 3), 2), {}, "expected bool, 0 and 1"),
+        (np.zeros((5, 3), bool), {"width": 4}, "width is 4, but these are states of 3 neurons"),
+        (np.full((5, 2), 7, np.uint32), {"width": 65}, "width is 65, which takes 3 words, but there are 2"),
+        (np.full((5, 1), 7, np.uint32), {"width": 2}, "bits beyond the 2 neurons are set"),
         (np.zeros((5, 3), bool), {"confidence": 1.0}, "confidence is 1.0; expected a probability"),
         (np.zeros((5, 3), bool), {"confidence": 95.0}, "confidence is 95"),
     ],
