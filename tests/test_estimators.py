@@ -385,6 +385,15 @@ def test_refuses(counts, method, options, told):
         je.entropy(counts, method, **options)
 
 
+@pytest.mark.parametrize("function", [je.entropy, je.coverage])
+@pytest.mark.parametrize("kind", [bool, int, np.uint8])
+def test_states_are_not_taken_for_counts(function, kind, rng):
+    """A matrix of states was once read as counts: 9.83 bits of a layer of twenty neurons, whatever they did."""
+    states = (rng.random((50, 20)) < 0.5).astype(kind)
+    with pytest.raises(je.InputError, match=r"looks like states of neurons.* bracket\(states\), or count_patterns"):
+        function(states)
+
+
 def test_refuses_an_unknown_coverage_and_a_compiled_linear_program():
     with pytest.raises(je.InputError, match="unknown coverage 'best'; choose from good_turing, chao_jost"):
         je.coverage(np.array([1]), "best")

@@ -35,11 +35,25 @@ LEAST_PAIRS = 10
 def integers(counts: Shaped[Array, "..."], caller: str) -> Int[Array, "*batch k"]:
     """Counts that are fit to be counts; InputError otherwise."""
     counts = counts if isinstance(counts, Tracer | jax.Array) else np.asarray(counts)
+    if counts.ndim > 1 and counts.dtype == bool:
+        raise InputError(_STATES.format(caller=caller))
     if not jnp.issubdtype(counts.dtype, jnp.integer) or counts.ndim < 1:
         raise InputError(f"{caller}: counts are {counts.dtype}{list(counts.shape)}; expected integers [..., K]")
-    if not isinstance(counts, Tracer) and counts.size and int(counts.min()) < 0:
-        raise InputError(f"{caller}: a count is {int(counts.min())}; counts are 0 or more")
+    if isinstance(counts, Tracer) or not counts.size:
+        return counts
+    low, high = int(counts.min()), int(counts.max())
+    if low < 0:
+        raise InputError(f"{caller}: a count is {low}; counts are 0 or more")
+    if counts.ndim > 1 and high == 1:
+        raise InputError(_STATES.format(caller=caller))
     return counts
+
+
+_STATES = (
+    "{caller}: an array of several axes that holds 0 and 1 only looks like states of neurons, but counts are expected: "
+    "how often each pattern was seen. For states [n, neurons] use bracket(states), or count_patterns(states, labels, "
+    "num_classes) and entropy(counts of each class). If they are counts, give one row at a time"
+)
 
 
 def coverage(counts: Shaped[Array, "..."], method: str = "good_turing") -> Float[jax.Array, "..."]:
