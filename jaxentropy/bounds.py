@@ -174,15 +174,16 @@ def _states(patterns: Array, width: int | None) -> np.ndarray:
     return patterns.astype(bool)
 
 
-def _unpacked(words: np.ndarray, width: int | None) -> np.ndarray:
-    """The states in packed words; InputError if they cannot be those of ``width`` neurons."""
-    width = WORD_BITS * words.shape[1] if width is None else width
+def _unpacked(words: np.ndarray, given: int | None) -> np.ndarray:
+    """The states in packed words; InputError if they cannot be those of so many neurons."""
+    every = WORD_BITS * words.shape[1]
+    width = every if given is None else given
     if width < 1 or words_for(width) != words.shape[1]:
         raise InputError(
             f"bracket: width is {width}, which takes {words_for(max(width, 0))} words, but there are {words.shape[1]} "
             "(for states instead of packed words, give bool)"
         )
-    states = np.asarray(unpack(words, WORD_BITS * words.shape[1]))
+    states = np.asarray(unpack(words, every))
     if states[:, width:].any():
         raise InputError(f"bracket: bits beyond the {width} neurons are set; these words are of more neurons")
     return states[:, :width]

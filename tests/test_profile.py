@@ -230,6 +230,31 @@ def test_truncated_profiles_are_refused(dataset, tmp_path, keep):
         je.load_profile(path)
 
 
+@pytest.mark.parametrize("what", ["number", "label", "attribute"])
+def test_a_flipped_byte_is_refused(dataset, tmp_path, what):
+    """Numbers, strings and attributes alike: none of them is read with other content."""
+    path = tmp_path / "p.nc"
+    je.save_profile(dataset, path)
+    content = bytearray(path.read_bytes())
+    needle = {
+        "number": dataset.neuron_entropy.values.astype("<f8").tobytes(),
+        "label": b"bounds only",
+        "attribute": dataset.attrs["title"].encode(),
+    }[what]
+    place = content.find(needle)
+    assert place > 0
+    content[place + 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(je.InputError, match=r"damaged or not a profile .*checksum"):
+        je.load_profile(path)
+
+
+def test_a_profile_without_checksum_is_refused(dataset, tmp_path):
+    dataset.to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
+    with pytest.raises(je.InputError, match="has no checksum: an earlier version or another program"):
+        je.load_profile(tmp_path / "p.nc")
+
+
 def test_missing_and_foreign_profiles_are_refused(tmp_path):
     with pytest.raises(je.InputError, match="no profile at"):
         je.load_profile(tmp_path / "p.nc")
