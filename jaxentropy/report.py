@@ -23,14 +23,6 @@ CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
     "figures",
     "recordings",
 )
-_FIGURE_TITLES = {
-    "entropy-by-depth": "Entropy of activation patterns against depth",
-    "information-by-depth": "What a neuron's state tells of the class",
-    "total-correlation": "Total correlation of a layer's neurons within a class",
-    "patterns": "Activation patterns of one class, layer by layer",
-    "firing-rates": "Firing rates within a class",
-    "rank-frequency": "Rank and frequency of patterns",
-}
 
 
 def write(folder: str | os.PathLike) -> str:
@@ -51,8 +43,8 @@ def write(folder: str | os.PathLike) -> str:
     return "\n".join(text for text, _ in written.values())
 
 
-def _write_one(folder: Path) -> tuple[str, list[str]]:
-    """What ``write`` does for the folder of one network; returns the text and the names of the figures drawn."""
+def _write_one(folder: Path) -> tuple[str, dict[str, str]]:
+    """What ``write`` does for the folder of one network; returns the text, and name and title of each figure."""
     read_config(folder)
     from jaxentropy import plots  # matplotlib: only where something is drawn
 
@@ -64,18 +56,20 @@ def _write_one(folder: Path) -> tuple[str, list[str]]:
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
     drawn = plots.figures(profile, recordings)
+    titles = {}
     for name, figure in drawn.items():
+        titles[name] = figure.get_suptitle() or name
         for suffix in ("png", "svg"):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
                 plots.save(figure, temporary)
         plots.close(figure)
     text = summary(profile)
-    write_text(folder / SUMMARY, text + _figure_section(FIGURES, list(drawn)))
-    return text, list(drawn)
+    write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
+    return text, titles
 
 
-def _figure_section(folder: str, names: list[str]) -> str:
-    pictures = "\n".join(f"![{_FIGURE_TITLES[name]}]({folder}/{name}.png)\n" for name in names)
+def _figure_section(folder: str, titles: dict[str, str]) -> str:
+    pictures = "\n".join(f"![{title}]({folder}/{name}.png)\n" for name, title in titles.items())
     return f"\n## Figures\n\n{pictures}"
 
 
