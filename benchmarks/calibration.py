@@ -19,9 +19,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxentropy.base.arrays import on_host
 from jaxentropy.bounds import both_brackets
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS, estimate, label
-from jaxentropy.host import on_host
 from tests.problems import RARE_FAMILIES, Problem, rare_zoo, zoo
 
 CONFIDENCE = 0.95

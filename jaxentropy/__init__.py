@@ -1,8 +1,8 @@
 """How a neural network's activation patterns settle with depth, and how much of that can be trusted."""
 
+from jaxentropy.base.errors import InputError
 from jaxentropy.bounds import Bracket, bracket
 from jaxentropy.counts import PatternCounts, count_patterns
-from jaxentropy.errors import InputError
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.patterns import Sign, pack, unpack
 from jaxentropy.profile import profile

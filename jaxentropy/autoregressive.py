@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxentropy.shapes import rounded
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.padding import rounded
 
-Array = jax.Array | np.ndarray
 Params = Mapping[str, Array]
 _LN2 = math.log(2.0)
 _RATE, _RATES = 0.015, {"D": 0.007}  # Adam's first learning rates

@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 from jaxentropy.patterns import Quantizer, pack, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.errors import InputError
 from jaxentropy.code_length import MODELS, Codes, cross_fit, read_codes
 from jaxentropy.coincidences import entropy_lower_bound
-from jaxentropy.errors import InputError
 from jaxentropy.independence import DependenceWarning, find_copies
 from jaxentropy.limits import any_size_limit, normal_limit
-from jaxentropy.patterns import WORD_BITS, Array, identify, unpack, words_for
+from jaxentropy.patterns import WORD_BITS, identify, unpack, words_for
 
 FOLDS = 4
 LOWER_SHARE = 0.8

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 from jaxentropy.estimators import ESTIMATOR_NAMES
 from jaxentropy.style import (
     MEAN,

@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 
 COLLECTION = "intermediates"
 

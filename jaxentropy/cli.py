@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 from jaxentropy.experiment import Config
 
 _PROGRAM = "jaxentropy"

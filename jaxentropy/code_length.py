@@ -25,7 +25,7 @@ import numpy as np
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from jaxentropy import autoregressive
-from jaxentropy.shapes import rounded
+from jaxentropy.base.padding import rounded
 
 MODELS = ("independent", "Chow-Liu tree", "Bernoulli mixture", "autoregressive", "repeats", "uniform")
 WIDEST_TREE = 1024

@@ -11,11 +11,11 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Int, Integer, Shaped, UInt32
 
-from jaxentropy.host import lies_on_host
+from jaxentropy.base.arrays import Array, lies_on_host
+from jaxentropy.base.padding import filled
 from jaxentropy.neurons import Counters, add_neurons, by_neuron, no_neurons
 from jaxentropy.order import order_of_groups, order_on_host
 from jaxentropy.patterns import (
-    Array,
     Quantizer,
     Sign,
     fingerprint,
@@ -25,7 +25,6 @@ from jaxentropy.patterns import (
     words_across,
     words_for,
 )
-from jaxentropy.shapes import filled
 from jaxentropy.tables import tables, traced_tables
 
 _WORDS_AT_ONCE = 1 << 21

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxentropy.errors import InputError
-from jaxentropy.files import open_npz
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import open_npz
 
 NAMES = ("mnist5k", "fashion-mnist", "fashion-mnist:FOLDER", "idx:FOLDER", "npz:FILE", "tfds:NAME")
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it

@@ -19,10 +19,10 @@ import tyro
 import xarray as xr
 
 from jaxentropy import report
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import open_npz, write_text
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset, load
-from jaxentropy.errors import InputError
-from jaxentropy.files import open_npz, write_text
 from jaxentropy.models import ACTIVATIONS, CNN, MLP
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile

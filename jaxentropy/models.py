@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax
 from jaxtyping import Float
 
+from jaxentropy.base.errors import InputError
 from jaxentropy.capture import COLLECTION
-from jaxentropy.errors import InputError
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
     {"relu": nn.relu, "tanh": nn.tanh, "gelu": nn.gelu, "leaky_relu": nn.leaky_relu}

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Int, Integer, UInt32
 
+from jaxentropy.base.arrays import Array
 from jaxentropy.order import order_by
-from jaxentropy.patterns import LANES, WORD_BITS, Array
+from jaxentropy.patterns import LANES, WORD_BITS
 
 _LARGEST_BLOCK = 15
 _BLOCKS_AT_ONCE = 2048

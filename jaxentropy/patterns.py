@@ -19,7 +19,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Bool, Shaped, UInt32
 
-Array = jax.Array | np.ndarray
+from jaxentropy.base.arrays import Array
+
 WORD_BITS = 32
 LANES = 8
 _ACROSS = WORD_BITS * LANES

@@ -14,12 +14,13 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import kept
+from jaxentropy.base.padding import with_room
 from jaxentropy.bootstrap import layer_entropies
 from jaxentropy.bounds import brackets
 from jaxentropy.counts import PatternCounts
-from jaxentropy.errors import InputError
 from jaxentropy.estimators import estimator, label
-from jaxentropy.files import kept
 from jaxentropy.independence import find_copies
 from jaxentropy.patterns import unpack
 from jaxentropy.quantities import (
@@ -34,7 +35,6 @@ from jaxentropy.quantities import (
     pattern_quantities,
 )
 from jaxentropy.recording import Recording
-from jaxentropy.shapes import with_room
 from jaxentropy.tally import Tally
 
 Recorded = Recording | Tally

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxentropy.errors import InputError
-from jaxentropy.files import atomic_path
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import atomic_path
 
 _CHECKSUM = "checksum"
 

@@ -11,11 +11,11 @@ import numpy as np
 from jax.sharding import Mesh
 from scipy.special import digamma, entr, exp1
 
+from jaxentropy.base.arrays import Array, on_host
+from jaxentropy.base.padding import power_of_two, with_room
 from jaxentropy.counts import PatternCounts, counts_of, hash_and_count
 from jaxentropy.estimators import estimate
-from jaxentropy.host import on_host
-from jaxentropy.patterns import WORD_BITS, Array
-from jaxentropy.shapes import power_of_two, with_room
+from jaxentropy.patterns import WORD_BITS
 from jaxentropy.sharded import count_prints_sharded, count_words_sharded
 
 SATURATION_LIMIT = 0.9

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import atomic_path, open_npz
 from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked, refuse_nonfinite
-from jaxentropy.errors import InputError
-from jaxentropy.files import atomic_path, open_npz
-from jaxentropy.patterns import Array, Quantizer, Sign, pack_on_host, words_for
+from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
 
 _FORMAT = "jaxentropy-recording"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.estimators import LABELS
-from jaxentropy.files import atomic_path, write_text
 from jaxentropy.profile_file import load_profile
 from jaxentropy.recording import Recording
 from jaxentropy.verdict import extent, markdown_table, verdict

@@ -15,11 +15,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.padding import filled
 from jaxentropy.counts import PatternCounts, checked_on_host, hash_and_count, inputs
-from jaxentropy.errors import InputError
 from jaxentropy.order import order_of_groups
-from jaxentropy.patterns import Array, Quantizer, Sign, pack, pack_on_host, states_of
-from jaxentropy.shapes import filled
+from jaxentropy.patterns import Quantizer, Sign, pack, pack_on_host, states_of
 from jaxentropy.tables import lengths_seen, run_lengths, slots_for, starts_of, tabulate
 
 _AXIS = "inputs"

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxentropy.errors import InputError
-from jaxentropy.files import write_text
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import write_text
 from jaxentropy.patterns import words_for
 
 _HEADER = "recording.json"

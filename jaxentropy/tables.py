@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
-from jaxentropy.host import lies_on_host
+from jaxentropy.base.arrays import Array, lies_on_host
 from jaxentropy.order import order_of_groups
-from jaxentropy.patterns import Array
 
 _WORTH_THREADS = 1 << 18
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.files import atomic_path, open_npz
 from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked
 from jaxentropy.counts import hash_and_count
-from jaxentropy.errors import InputError
-from jaxentropy.files import atomic_path, open_npz
 from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.patterns import Quantizer, Sign, fingerprint, words_for
 from jaxentropy.recording import Recording, checked_labels

@@ -16,8 +16,8 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
+from jaxentropy.base.errors import InputError
 from jaxentropy.datasets import Dataset
-from jaxentropy.errors import InputError
 from jaxentropy.models import MLP
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0

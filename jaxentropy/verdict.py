@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import stdtrit
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
 
 CONFIDENCE = 0.95

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import digamma, exp1
 
 import jaxentropy as je
+from jaxentropy.base.arrays import on_host
 from jaxentropy.estimators import (
     ESTIMATOR_NAMES,
     LEAST_PAIRS,
@@ -20,7 +21,6 @@ from jaxentropy.estimators import (
     estimator,
     standard_error,
 )
-from jaxentropy.host import on_host
 from tests import oracles
 
 OTHERS = json.loads((Path(__file__).parent / "data" / "entropy_by_other_libraries.json").read_text())

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxentropy import tables as tables_module
-from jaxentropy.host import lies_on_host
+from jaxentropy.base.arrays import lies_on_host
 from jaxentropy.tables import tables, tables_on_host, traced_tables
 from tests import oracles
 

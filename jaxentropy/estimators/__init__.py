@@ -27,7 +27,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Int, Shaped
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.arrays import Array, on_host
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.padding import power_of_two
 from jaxentropy.estimators.bayesian import nsb, pitman_yor
 from jaxentropy.estimators.closed_form import (
     chao_shen,
@@ -51,9 +53,6 @@ from jaxentropy.estimators.diagnostics import (
     value_and_error,
 )
 from jaxentropy.estimators.unseen import unseen
-from jaxentropy.host import on_host
-from jaxentropy.patterns import Array
-from jaxentropy.shapes import power_of_two
 
 __all__ = [
     "COVERAGE_LIMITS",

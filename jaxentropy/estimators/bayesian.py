@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from jaxentropy.base.arrays import Array
 from jaxentropy.estimators.special import (
     LN2,
     digamma,
@@ -24,7 +25,6 @@ from jaxentropy.estimators.special import (
     real,
     trigamma_above,
 )
-from jaxentropy.patterns import Array
 
 _LOWEST = -40.0
 # the slot sums of Pitman–Yor are smooth functions of the discount on [0, 1] (nearest pole at 2): 20 Chebyshev nodes

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from jaxentropy.base.arrays import Array
 from jaxentropy.estimators.special import LN2, digamma, real
-from jaxentropy.patterns import Array
 
 # 64 Gauss–Legendre nodes on [0, 1] leave an error below 1e-9 bit in the Chao–Wang–Jost integral (see its docstring)
 _NODES, _WEIGHTS = (x / 2 for x in np.polynomial.legendre.leggauss(64))

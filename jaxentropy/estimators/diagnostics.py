@@ -8,11 +8,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike, Float, Int, Shaped
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.arrays import Array, on_host
+from jaxentropy.base.errors import InputError
 from jaxentropy.estimators.bayesian import pitman_yor, pitman_yor_grid
 from jaxentropy.estimators.special import real
-from jaxentropy.host import on_host
-from jaxentropy.patterns import Array
 
 LABELS = ("reliable", "good", "usable", "weak", "indicative", "bounds only")
 """From best to worst, with the error of Chao–Wang–Jost, median and 90th percentile in bits, and how often the truth is

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy.special import zeta
 
-from jaxentropy.patterns import Array
+from jaxentropy.base.arrays import Array
 
 LN2 = float(np.log(2.0))
 _FAR = 60.0

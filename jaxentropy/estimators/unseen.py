@@ -9,8 +9,8 @@ from scipy import sparse
 from scipy.optimize import OptimizeResult, linprog
 from scipy.stats import poisson
 
-from jaxentropy.errors import InputError
-from jaxentropy.patterns import Array
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.errors import InputError
 
 _RATIO = 1.05
 """Neighbours in the grid of probabilities."""

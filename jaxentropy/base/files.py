@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from jaxentropy.errors import InputError
+from jaxentropy.base.errors import InputError
 
 
 @contextmanager

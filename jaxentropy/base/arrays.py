@@ -1,4 +1,4 @@
-"""What is done on the host's own processor."""
+"""Arrays: where they lie, and float64 on the host's own processor."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.core import Tracer
+
+Array = jax.Array | np.ndarray
 
 
 def on_host(function: Callable[..., Any], *arrays: Any, **static: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What every package stands on: errors, files, arrays, round sizes, work in flight, Markdown."""
