@@ -124,3 +124,12 @@ def level_set(log_weight, low, high, *, depth: float, points: int, stages: int):
         return x[jnp.maximum(first - 1, 0)], x[jnp.minimum(last + 1, points - 1)], height.max()
 
     return jax.lax.fori_loop(0, stages, shorten, (low + 0 * high, high + 0 * low, 0 * low * high))
+
+
+@jax.jit
+def binary_entropy(p: Shaped[Array, "*shape"]) -> Float[jax.Array, "*shape"]:
+    """Entropy in bits of a neuron that is on with probability p; 0 at p = 0 and p = 1, NaN stays NaN."""
+    p = real(p)
+    certain = (p <= 0) | (p >= 1)
+    q = jnp.where(certain, 0.5, p)
+    return jnp.where(certain, 0.0, -(q * jnp.log(q) + (1 - q) * jnp.log1p(-q)) / np.log(2.0))
