@@ -17,7 +17,7 @@ from scipy.special import comb, lambertw, ndtri
 from scipy.stats import entropy
 
 from jaxentropy import Recording
-from jaxentropy.bounds import LOWER_SHARE, both_brackets
+from jaxentropy.bounds.brackets import LOWER_SHARE, both_brackets
 from jaxentropy.patterns import identify
 from jaxentropy.verdict import markdown_table
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from jaxentropy.base.arrays import on_host
-from jaxentropy.bounds import both_brackets
+from jaxentropy.bounds.brackets import both_brackets
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS, estimate, label
 from tests.problems import RARE_FAMILIES, Problem, rare_zoo, zoo
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.calibration import markdown
-from jaxentropy.bounds import FOLDS, LOWER_SHARE
-from jaxentropy.code_length import cross_fit, read_codes
-from jaxentropy.coincidences import entropy_lower_bound
+from jaxentropy.bounds.brackets import FOLDS, LOWER_SHARE
+from jaxentropy.bounds.code_length import cross_fit, read_codes
+from jaxentropy.bounds.coincidences import entropy_lower_bound
 from jaxentropy.patterns import identify
 from tests.problems import Rng, entropy, relu_states, tabulate
 

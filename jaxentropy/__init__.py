@@ -1,7 +1,7 @@
 """How a neural network's activation patterns settle with depth, and how much of that can be trusted."""
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.bounds import Bracket, bracket
+from jaxentropy.bounds.brackets import Bracket, bracket
 from jaxentropy.counts import PatternCounts, count_patterns
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.patterns import Sign, pack, unpack

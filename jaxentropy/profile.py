@@ -18,10 +18,10 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import kept
 from jaxentropy.base.padding import with_room
 from jaxentropy.bootstrap import layer_entropies
-from jaxentropy.bounds import brackets
+from jaxentropy.bounds.brackets import brackets
+from jaxentropy.bounds.independence import find_copies
 from jaxentropy.counts import PatternCounts
 from jaxentropy.estimators import estimator, label
-from jaxentropy.independence import find_copies
 from jaxentropy.patterns import unpack
 from jaxentropy.quantities import (
     MIN_COINCIDENT_PAIRS,

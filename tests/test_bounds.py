@@ -4,9 +4,9 @@ import xarray as xr
 from scipy.stats import binom
 
 import jaxentropy as je
-from jaxentropy.bounds import both_brackets, brackets
-from jaxentropy.code_length import MODELS, _mix, _shares, cross_fit, read_codes
-from jaxentropy.coincidences import _designs, _grassberger, _penalty, entropy_lower_bound
+from jaxentropy.bounds.brackets import both_brackets, brackets
+from jaxentropy.bounds.code_length import MODELS, _mix, _shares, cross_fit, read_codes
+from jaxentropy.bounds.coincidences import _designs, _grassberger, _penalty, entropy_lower_bound
 from tests.conftest import random_recording
 from tests.problems import zoo
 
@@ -108,7 +108,7 @@ def test_every_model_is_a_distribution(rng):
         [np.concatenate([sample, everything.astype(np.uint8)]), rng.integers(0, 2, (320, width), np.uint8)]
     )
     identity = [np.unique(s, axis=0, return_inverse=True)[1].ravel() for s in states]
-    from jaxentropy.code_length import Split
+    from jaxentropy.bounds.code_length import Split
 
     split = Split([np.arange(54)] * 2, [np.arange(54, 64)] * 2, [np.arange(64, 320)] * 2)
     codes = read_codes(states, identity, split, seed=0)
@@ -218,7 +218,7 @@ def test_in_sample_code_lengths_are_caught():
     rng = np.random.default_rng(7)
     states = (rng.random((N, 64)) < 0.5).astype(np.uint8)
     rows = np.arange(N)
-    from jaxentropy.code_length import Split
+    from jaxentropy.bounds.code_length import Split
 
     honest = next(cross_fit(np.array([N]), 4, 0))
     cheating = Split([rows], [rows[::10]], [rows])

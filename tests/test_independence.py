@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.independence import DependenceWarning, _distances, find_copies
+from jaxentropy.bounds.independence import DependenceWarning, _distances, find_copies
 from tests.conftest import random_recording
 from tests.problems import rare_zoo, zoo
 

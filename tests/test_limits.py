@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxentropy.limits import _least_gain, _stakes, any_size_limit, normal_limit
+from jaxentropy.bounds.limits import _least_gain, _stakes, any_size_limit, normal_limit
 from tests import oracles
 from tests.problems import spike_entropy
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import jaxentropy as je
-from jaxentropy.bounds import Brackets
+from jaxentropy.bounds.brackets import Brackets
 from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
 from jaxentropy.quantities import neuron_limits
 from tests import oracles

@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
-from jaxentropy.code_length import MODELS, Codes, cross_fit, read_codes
-from jaxentropy.coincidences import entropy_lower_bound
-from jaxentropy.independence import DependenceWarning, find_copies
-from jaxentropy.limits import any_size_limit, normal_limit
+from jaxentropy.bounds.code_length import MODELS, Codes, cross_fit, read_codes
+from jaxentropy.bounds.coincidences import entropy_lower_bound
+from jaxentropy.bounds.independence import DependenceWarning, find_copies
+from jaxentropy.bounds.limits import any_size_limit, normal_limit
 from jaxentropy.patterns import WORD_BITS, identify, unpack, words_for
 
 FOLDS = 4

@@ -1,0 +1,137 @@
+"""Held-out code lengths of patterns under a mixture of models: their mean bounds the entropy from above.
+
+A model q assigns −log₂ q(x) bits to a pattern x; on fresh patterns the mean is the entropy plus the divergence of q
+from the truth, whatever the model. The models of ``pattern_models.py`` and ``autoregressive.py``, and a uniform one (d
+bits, so that no pattern costs more than that and a few bits), are fitted to one part of the sample, mixed with weights
+that a second part chooses, and read on a third. All classes are fitted at once.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxentropy.base.padding import rounded
+from jaxentropy.bounds import autoregressive
+from jaxentropy.bounds.pattern_models import (
+    fit_mixture,
+    fit_tree,
+    independent_code,
+    mixture_code,
+    mixture_starts,
+    moments,
+    repeats_code,
+    tree_code,
+)
+
+MODELS = ("independent", "Chow-Liu tree", "Bernoulli mixture", "autoregressive", "repeats", "uniform")
+WIDEST_TREE = 1024
+"""Pairs of neurons are not counted in layers wider than this: the tree is left out."""
+UNIFORM_BITS = 10
+"""−log₂ of the share that the uniform model always has: no code is longer than the width and this."""
+_UNIFORM_SHARE = 2.0**-UNIFORM_BITS
+
+
+class Split(NamedTuple):
+    """Three disjoint parts of each class's inputs, as row numbers: fit, choose the mixture on, and read."""
+
+    fit: list[np.ndarray]
+    choose: list[np.ndarray]
+    read: list[np.ndarray]
+
+
+class Codes(NamedTuple):
+    """Held-out code lengths of one split.
+
+    Attributes:
+        rows: for each class, ``int[read]``.
+        mixed: for each class, ``float64[read]`` bits under the mixture of all models.
+        shares: ``float[class, model]``, how much of the chooser's part each model explains.
+    """
+
+    rows: list[np.ndarray]
+    mixed: list[np.ndarray]
+    shares: np.ndarray
+
+
+def cross_fit(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
+    """Splits in which each input is read once, by models that were fitted to the other folds."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(int(size)) for size in n]
+    for fold in range(folds):
+        rest = [order[np.arange(len(order)) % folds != fold] for order in orders]
+        read = [order[fold::folds] for order in orders]
+        yield _split(rest, read)
+
+
+def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
+    """A tenth of what is not read chooses; none if there are fewer than two inputs."""
+    choose = [np.arange(len(rows)) % 10 == 1 for rows in rest]
+    return Split(
+        [r[~c] for r, c in zip(rest, choose, strict=True)], [r[c] for r, c in zip(rest, choose, strict=True)], read
+    )
+
+
+def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, seed: int) -> Codes:
+    """Fit every model to ``split.fit``, mix them on ``split.choose``, and read ``split.read``.
+
+    Args:
+        states: ``uint8[class, n, d]``; rows beyond a class's size are never looked at.
+        identity: for each class, ``int[n]``: equal numbers are equal patterns.
+        split: from ``cross_fit``.
+        seed: of the models' random starts.
+    """
+    num_classes, _, width = states.shape
+    sizes = [np.array([len(rows) for rows in part], np.int32) for part in split]
+    fitted, chooser = (_gather(states, rows) for rows in split[:2])
+    # what chooses and what is read go through one program, one behind the other
+    held_rows = [np.concatenate(rows) for rows in zip(split.choose, split.read, strict=True)]
+    held = _gather(states, held_rows)
+    plan = autoregressive.sizes(num_classes, int(sizes[0].sum()), width)
+    found = moments(fitted, sizes[0], pairs=plan.per_class or width <= WIDEST_TREE)
+    model = autoregressive.fit(fitted, sizes[0], chooser, sizes[1], found.rate, found.covariance, seed, plan)
+    codes = [
+        independent_code(found.rate, held),
+        tree_code(*fit_tree(found, sizes[0]), held) if width <= WIDEST_TREE else np.full(held.shape[:2], np.inf),
+        mixture_code(*fit_mixture(fitted, sizes[0], mixture_starts(fitted, sizes[0], seed)), held),
+        autoregressive.code_length(model, held),
+        repeats_code(identity, split.fit, held_rows, held.shape[:2]),
+        np.full(held.shape[:2], float(width)),
+    ]
+    bits = np.stack([np.asarray(code, float) for code in codes], axis=-1)
+
+    mixed, shares = [], np.empty((num_classes, len(codes)))
+    for c, (choosing, reading) in enumerate(zip(*sizes[1:], strict=True)):
+        shares[c] = _shares(bits[c, :choosing])
+        mixed.append(_mix(bits[c, choosing : choosing + reading], shares[c]))
+    return Codes(split.read, mixed, shares)
+
+
+def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
+    """These rows of each class, padded with rows of zeros to one length: a round one, so that few programs compile."""
+    longest = rounded(max(max(map(len, rows)), 1))
+    part = np.zeros((len(rows), longest, states.shape[-1]), np.uint8)
+    for c, chosen in enumerate(rows):
+        part[c, : len(chosen)] = states[c, chosen]
+    return part
+
+
+def _mix(bits: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Code lengths under Σ_m share_m·q_m, from each model's ``bits[input, model]``."""
+    least = bits.min(-1, keepdims=True)
+    return least[:, 0] - np.log2(np.sum(shares * np.exp2(least - bits), axis=-1))
+
+
+def _shares(bits: np.ndarray) -> np.ndarray:
+    """Weights that code ``bits[input, model]`` best (expectation–maximisation), beside a fixed share of the uniform."""
+    models = bits.shape[-1]
+    start = np.append(np.full(models - 1, (1 - _UNIFORM_SHARE) / (models - 1)), _UNIFORM_SHARE)
+    likelihood = np.exp2(bits.min(-1, keepdims=True) - bits)
+    shares = start
+    for _ in range(50):
+        weighted = shares * likelihood
+        explained = (weighted / weighted.sum(-1, keepdims=True)).sum(0)
+        # one input's worth of doubt keeps every model in the mixture
+        shares = (1 - _UNIFORM_SHARE) * (explained + start) / (len(bits) + 1)
+        shares[-1] += _UNIFORM_SHARE
+    return shares
