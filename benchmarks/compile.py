@@ -13,7 +13,7 @@ from benchmarks.processes import in_fresh_process
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import span
 from jaxentropy import count_patterns, record
-from jaxentropy.models import MLP
+from jaxentropy.networks.models import MLP
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from benchmarks.processes import in_fresh_process
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import Times, interleaved, milliseconds, ratios, span, timed
 from jaxentropy.capture import Sown, sown
-from jaxentropy.models import CNN, MLP
+from jaxentropy.networks.models import CNN, MLP
 
 BARE, RECORD, PROFILE, TOTAL = "forward pass", "record", "profile of the recording", "record and profile"
 

@@ -23,11 +23,11 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import open_npz, write_text
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset, load
-from jaxentropy.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.networks.training import Recipe, Trained, train
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, record
-from jaxentropy.train import Recipe, Trained, train
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},

@@ -83,13 +83,13 @@ def test_unknown_names_are_refused_with_the_known(name):
 
 
 def test_missing_files_say_how_to_get_them(tmp_path, monkeypatch):
-    from jaxentropy import datasets
+    from jaxentropy.datasets import sources
 
     with pytest.raises(je.InputError, match="give a folder that holds them"):
         load(f"idx:{tmp_path}")
     with pytest.raises(je.InputError, match="give --dataset npz:FILE"):
         load(f"npz:{tmp_path / 'none.npz'}")
-    monkeypatch.setattr(datasets, "_FASHION_FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "_FASHION_FOLDER", tmp_path)
     with pytest.raises(je.InputError, match="apt-get install dataset-fashion-mnist"):
         load("fashion-mnist")
 
@@ -121,7 +121,7 @@ def test_damaged_files_are_refused(idx_folder, tmp_path):
         ({"images": np.full((4, 3, 3), np.nan), "labels": np.zeros(4, int)}, "NaN or infinite"),
         ({"images": np.ones((10, 3, 3)), "labels": np.zeros(10, int)}, "all training pixels are 1"),
         ({"images": np.ones((4, 3, 3)), "labels": np.zeros(4)}, "whole numbers"),
-        ({"images": np.ones((4, 3, 3)), "labels": np.zeros(4, int)}, "the test images are none"),
+        ({"images": np.ones((4, 3, 3)), "labels": np.zeros(4, int)}, "there are no test images"),
         ({"x": np.ones(3)}, "holds x; expected x_train"),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 
 import jaxentropy as je
 from jaxentropy.capture import Sown, sown
-from jaxentropy.models import ACTIVATIONS, CNN, MLP
-from jaxentropy.train import Recipe, accuracy_of, train
+from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.networks.training import Recipe, accuracy_of, train
 
 
 def initial(model, images):
@@ -138,11 +138,12 @@ def test_training_learns_repeats_and_keeps_the_twin(model, toy, tmp_path):
 
 def test_killed_training_goes_on_to_the_same_numbers(toy, tmp_path, monkeypatch):
     """The third epoch dies; the second run starts from the checkpoint after the second and ends where one run ends."""
-    from jaxentropy import train as module
+    from jaxentropy.networks import checkpoints
+    from jaxentropy.networks import training as module
 
     model, recipe = MLP((8,), 3), Recipe(epochs=4, batch_size=16)
     whole = train(model, toy, (0,), recipe)
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     order, orders_drawn = module._order, []
 
     def dies_at_third_epoch(seed, epoch, n):

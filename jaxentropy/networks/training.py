@@ -2,11 +2,9 @@
 
 import math
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,9 +16,8 @@ from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.datasets import Dataset
-from jaxentropy.models import MLP
-
-_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+from jaxentropy.networks.checkpoints import Checkpoints, State
+from jaxentropy.networks.models import MLP
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,7 @@ class Trained(NamedTuple):
 
     def of_seed(self, i: int) -> tuple[Any, Any]:
         """(untrained, trained) variables of the i-th seed."""
-        return tuple(jax.tree.map(lambda a: a[i], tree) for tree in (self.untrained, self.trained))
-
-
-class _State(NamedTuple):
-    variables: Any
-    optimiser: Any
+        return jax.tree.map(lambda a: a[i], (self.untrained, self.trained))
 
 
 def train(
@@ -98,27 +90,16 @@ def train(
     size = min(recipe.batch_size, len(data.train_labels))
     steps = len(data.train_labels) // size
     optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, max(1, recipe.epochs * steps)))
-
-    def initial(seed):
-        variables = model.init(jax.random.key(seed), jnp.asarray(data.train_images[:1]))
-        variables = {"params": variables["params"]}
-        return _State(variables, optimiser.init(variables))
-
-    state = jax.jit(jax.vmap(initial))(jnp.asarray(seeds))
+    state = _initial(model, optimiser, seeds, data.train_images[:1])
     untrained = jax.tree.map(jnp.copy, state.variables)
     history = {name: np.full((len(seeds), recipe.epochs), np.nan, np.float32) for name in _HISTORY}
-    store = _Checkpoints(checkpoints) if checkpoints is not None else None
+    store = Checkpoints(checkpoints) if checkpoints is not None else None
     start = 0
     if store is not None:
         start, state, history = store.restore(state, history)
-
     if start < recipe.epochs:
-        # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
-        scanned = isinstance(model, MLP) or jax.default_backend() != "cpu"
-        images, labels = jnp.asarray(data.train_images), jnp.asarray(data.train_labels)
-        test_images, test_labels = jnp.asarray(data.test_images), jnp.asarray(data.test_labels)
-        step = partial(_step, model, optimiser, images, labels)
-        run_epoch = _scanned_epoch(step) if scanned else _looped_epoch(step)
+        run_epoch = _epoch_runner(model, optimiser, data)
+        test = jnp.asarray(data.test_images), jnp.asarray(data.test_labels)
         with tqdm(
             total=recipe.epochs * steps * len(seeds),
             initial=start * steps * len(seeds),
@@ -127,20 +108,40 @@ def train(
             disable=not progress,
         ) as bar:
             for epoch in range(start, recipe.epochs):
-                orders = np.stack([_order(seed, epoch, len(labels))[: steps * size] for seed in seeds])
+                orders = np.stack([_order(seed, epoch, len(data.train_labels))[: steps * size] for seed in seeds])
                 state, loss, accuracy = run_epoch(state, orders.reshape(len(seeds), steps, size), bar)
-                test = [
-                    accuracy_of(model, jax.tree.map(lambda a, i=i: a[i], state.variables), test_images, test_labels)
-                    for i in range(len(seeds))
-                ]
-                for name, values in zip(_HISTORY, (loss, accuracy, test), strict=True):
+                test_accuracy = [accuracy_of(model, own, *test) for own in _by_seed(state.variables, len(seeds))]
+                for name, values in zip(_HISTORY, (loss, accuracy, test_accuracy), strict=True):
                     history[name][:, epoch] = values
-                bar.set_postfix(loss=f"{np.mean(loss):.3f}", test_accuracy=f"{np.mean(test):.3f}")
+                bar.set_postfix(loss=f"{np.mean(loss):.3f}", test_accuracy=f"{np.mean(test_accuracy):.3f}")
                 if store is not None:
                     store.save(epoch + 1, state, history, last=epoch + 1 == recipe.epochs)
     if store is not None:
         store.close()
     return Trained(untrained, state.variables, *(history[name] for name in _HISTORY))
+
+
+def _initial(model: nn.Module, optimiser: optax.GradientTransformation, seeds: tuple[int, ...], images: Any) -> State:
+    """The state of every seed before the first step."""
+
+    def initial(seed):
+        variables = {"params": model.init(jax.random.key(seed), jnp.asarray(images))["params"]}
+        return State(variables, optimiser.init(variables))
+
+    return jax.jit(jax.vmap(initial))(jnp.asarray(seeds))
+
+
+def _epoch_runner(model: nn.Module, optimiser: optax.GradientTransformation, data: Dataset) -> Callable:
+    """An epoch of all seeds: one scan, or a loop of steps."""
+    # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
+    scanned = isinstance(model, MLP) or jax.default_backend() != "cpu"
+    step = partial(_step, model, optimiser, jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
+    return _scanned_epoch(step) if scanned else _looped_epoch(step)
+
+
+def _by_seed(tree: Any, seeds: int) -> list[Any]:
+    """The tree of each seed, without the seed axis."""
+    return [jax.tree.map(lambda a, i=i: a[i], tree) for i in range(seeds)]
 
 
 def accuracy_of(model: nn.Module, variables: Any, images: Any, labels: Any, batch_size: int = 1000) -> float:
@@ -164,7 +165,7 @@ def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
-def _step(model, optimiser, images, labels, state: _State, rows) -> tuple[_State, tuple[jax.Array, jax.Array]]:
+def _step(model, optimiser, images, labels, state: State, rows) -> tuple[State, tuple[jax.Array, jax.Array]]:
     """One step of one seed on these rows of the training set; loss and accuracy of the batch."""
 
     def loss_of(variables):
@@ -174,7 +175,7 @@ def _step(model, optimiser, images, labels, state: _State, rows) -> tuple[_State
 
     (loss, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.variables)
     updates, moments = optimiser.update(gradient, state.optimiser, state.variables)
-    return _State(optax.apply_updates(state.variables, updates), moments), (loss, accuracy)
+    return State(optax.apply_updates(state.variables, updates), moments), (loss, accuracy)
 
 
 def _scanned_epoch(step: Callable) -> Callable:
@@ -218,48 +219,3 @@ def _looped_epoch(step: Callable) -> Callable:
         )
 
     return run
-
-
-def _shapes(tree: Any) -> list[tuple[int, ...]]:
-    return sorted(tuple(leaf.shape) for leaf in jax.tree.leaves(tree))
-
-
-class _Checkpoints:
-    """The newest training state in a folder; a killed run goes on from it, and a half-written one is never read."""
-
-    def __init__(self, folder: str | os.PathLike):
-        import orbax.checkpoint as ocp
-
-        self._ocp = ocp
-        self._folder = Path(folder).absolute()
-        self._manager = ocp.CheckpointManager(
-            self._folder,
-            options=ocp.CheckpointManagerOptions(max_to_keep=1),
-            item_handlers=ocp.StandardCheckpointHandler(),
-        )
-        self._saved = time.monotonic()
-
-    def restore(self, state: _State, history: dict[str, np.ndarray]) -> tuple[int, _State, dict[str, np.ndarray]]:
-        """(epochs done, state, history) of the newest checkpoint, or what was given and 0."""
-        epoch = self._manager.latest_step()
-        if epoch is None:
-            return 0, state, history
-        wanted = {"state": state._asdict(), "history": history}
-        there = self._manager.item_metadata(epoch)
-        if _shapes(getattr(there, "tree", there)) != _shapes(wanted):
-            raise InputError(
-                f"the checkpoint in {self._folder} is of another model or other settings; delete it to train anew"
-            )
-        found = self._manager.restore(epoch, args=self._ocp.args.StandardRestore(wanted))
-        return epoch, _State(**found["state"]), {k: np.array(v) for k, v in found["history"].items()}
-
-    def save(self, epoch: int, state: _State, history: dict[str, np.ndarray], *, last: bool) -> None:
-        """Keep this state, unless the last one kept is only seconds old and this is not the end."""
-        if last or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            self._manager.save(epoch, args=self._ocp.args.StandardSave({"state": state._asdict(), "history": history}))
-            self._saved = time.monotonic()
-
-    def close(self) -> None:
-        """Wait until everything is on disk."""
-        self._manager.wait_until_finished()
-        self._manager.close()

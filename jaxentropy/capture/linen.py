@@ -1,4 +1,4 @@
-"""The only reader of Flax: networks as apply functions that give each layer's activations by name."""
+"""Flax Linen modules that sow their layers' activations → apply functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

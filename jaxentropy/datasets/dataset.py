@@ -1,0 +1,117 @@
+"""Images and labels, checked and standardised: for training and for testing."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxentropy.base.errors import InputError
+
+_SPLIT_SEED = 20190514
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels.
+
+    Attributes:
+        name: what ``load`` was asked for.
+        train_images, test_images: ``float32[n, height, width, channel]``, standardised: minus the mean of all pixels
+            of the training images, divided by their standard deviation.
+        train_labels, test_labels: ``int32[n]``, ``0 .. len(class_names) - 1``.
+        class_names: a name for each class.
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def batches(self, split: str, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Images and labels of ``train`` or ``test`` in order, ``size`` at a time, the last batch shorter."""
+        if split not in ("train", "test"):
+            raise InputError(f"unknown split '{split}'; choose train or test")
+        train = split == "train"
+        images, labels = (self.train_images, self.train_labels) if train else (self.test_images, self.test_labels)
+        for start in range(0, len(labels), size):
+            yield images[start : start + size], labels[start : start + size]
+
+    def digest(self) -> str:
+        """A fingerprint of all images and labels: another data set under the same name has another."""
+        total = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            total.update(repr(array.shape).encode())
+            total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()[:16]
+
+
+def split_off_test(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
+    """A fifth of each class, chosen by a fixed seed, becomes the test set."""
+    rng = np.random.default_rng(_SPLIT_SEED)
+    train, test = [], []
+    for c in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == c))
+        cut = len(members) // 5
+        test.append(members[:cut])
+        train.append(members[cut:])
+    chosen = [np.sort(np.concatenate(part)) for part in (train, test)]
+    return standardised_dataset(name, *(a[part] for part in chosen for a in (images, labels)))
+
+
+def standardised_dataset(
+    name: str,
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    class_names: tuple[str, ...] | None = None,
+) -> Dataset:
+    """A checked Dataset of these arrays, standardised by the training images."""
+    check_pair(name, "training images", train_images, train_labels)
+    check_pair(name, "test images", test_images, test_labels)
+    if train_images.shape[1:] != test_images.shape[1:]:
+        raise InputError(
+            f"data set {name}: training images are {train_images.shape[1:]}, test images {test_images.shape[1:]}"
+        )
+    largest = int(max(train_labels.max(), test_labels.max()))
+    names = class_names or tuple(str(c) for c in range(largest + 1))
+    if largest >= len(names):
+        raise InputError(f"data set {name}: a label is {largest}, but there are {len(names)} classes")
+    mean, deviation = float(train_images.mean()), float(train_images.std())
+    if deviation == 0:
+        raise InputError(f"data set {name}: all training pixels are {mean:g}; there is nothing to learn from")
+
+    def standardised(images: np.ndarray) -> np.ndarray:
+        images = images[..., None] if images.ndim == 3 else images
+        return (images.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
+
+    return Dataset(
+        name,
+        standardised(train_images),
+        train_labels.astype(np.int32),
+        standardised(test_images),
+        test_labels.astype(np.int32),
+        names,
+    )
+
+
+def check_pair(name: str, what: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """InputError unless these are images, and a label for each."""
+    if images.ndim not in (3, 4) or not np.issubdtype(images.dtype, np.number):
+        raise InputError(
+            f"data set {name}: the {what} are {images.dtype}{list(images.shape)}; "
+            "expected numbers [n, height, width] or [n, height, width, channel]"
+        )
+    if labels.ndim != 1 or len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"data set {name}: {len(images)} {what} and labels {labels.dtype}{list(labels.shape)}; "
+            "expected as many whole numbers as images"
+        )
+    if not len(labels) or labels.min() < 0:
+        raise InputError(f"data set {name}: there are no {what}, or a label is negative")
+    if np.issubdtype(images.dtype, np.floating) and not np.isfinite(images).all():
+        raise InputError(f"data set {name}: the {what} hold NaN or infinite values")

@@ -1,0 +1,1 @@
+"""Networks that sow their fully connected (FC) layers, and their training."""
