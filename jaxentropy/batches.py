@@ -3,7 +3,6 @@
 The host is two batches ahead: while a device computes, it reads the next batch and keeps the results of the last.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -15,10 +14,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.depth import in_depth_order, traced
 from jaxentropy.patterns import Quantizer, pack, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
@@ -176,24 +177,26 @@ def layers_of(
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and widths of the layers that ``apply_fn`` gives, in the order of depth, found by tracing it once."""
     leaves, tree = jax.tree.flatten(jax.eval_shape(lambda *given: given, variables, inputs))
-    shapes = _shapes(apply_fn, tree, tuple(leaves))
+    shapes, program = _traced(apply_fn, tree, tuple(leaves))
     if not shapes:
         raise InputError("record: the network gave no layers; sow its activations, or return them by name")
-    order = tuple(wanted) if wanted is not None else in_depth_order(shapes)
+    order = tuple(wanted) if wanted is not None else in_depth_order(program, list(shapes))
     for name in order:
         if name not in shapes:
-            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(in_depth_order(shapes))}")
+            raise InputError(f"record: no layer '{name}'; the network gives {', '.join(shapes)}")
         if shapes[name].ndim != 2:
             raise InputError(
                 f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
-                "Flatten it in apply_fn, or leave it out with layers=[...]"
+                "Pool or flatten the positions of an input into one row in apply_fn, or leave it out with layers=[...]"
             )
     return order, tuple(shapes[name].shape[1] for name in order)
 
 
 @lru_cache(maxsize=64)
-def _shapes(apply_fn: ApplyFunction, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> dict[str, Any]:
-    """Shapes of the layers; kept, since tracing a network takes as long as several batches of it."""
+def _traced(
+    apply_fn: ApplyFunction, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]
+) -> tuple[dict[str, Any], core.ClosedJaxpr]:
+    """Shapes of the layers and the program that gives them; cached, since tracing takes as long as several batches."""
     names: list[str] = []
 
     def trace(variables, inputs):
@@ -206,16 +209,8 @@ def _shapes(apply_fn: ApplyFunction, tree: Any, leaves: tuple[jax.ShapeDtypeStru
         names.extend(result[1])
         return tuple(result[1].values())
 
-    traced = jax.eval_shape(trace, *jax.tree.unflatten(tree, leaves))
-    return dict(zip(names, traced, strict=True))
-
-
-def in_depth_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The order given, unless it is merely alphabetical: then fc10 comes after fc9."""
-    names = tuple(names)
-    if list(names) != sorted(names):
-        return names
-    return tuple(sorted(names, key=lambda name: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", name)]))
+    program, shapes = traced(trace, *jax.tree.unflatten(tree, leaves))
+    return dict(zip(names, shapes, strict=True)), program
 
 
 class Gathered:

@@ -5,6 +5,7 @@ import functools
 import io
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -78,6 +79,7 @@ def analyze(
     bootstrap: int = 200,
     seed: int = 0,
     bounds: bool = True,
+    layers: Annotated[tuple[str, ...] | None, _otherwise("NAME [NAME ...]", "all arrays, in the file's order")] = None,
     debug: _Flag = False,
 ) -> None:
     """Profile activations that any framework wrote, or a saved Recording.
@@ -100,6 +102,7 @@ def analyze(
         bootstrap: Replicates of the bootstrap behind the verdict.
         seed: Seeds the shuffled labels, the bootstrap and the bounds.
         bounds: Whether the joint pattern's entropy gets its bracket: the longest part.
+        layers: Which arrays are layers, in the order of depth.
         debug: Show the traceback of an error.
     """
     from jaxentropy import experiment, report
@@ -107,8 +110,9 @@ def analyze(
     del debug
     folder = out or Path(f"{file.stem}-profile")
     experiment.analyze(
-        file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=sys.stderr.isatty()
-    )
+        file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, layers=layers,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
     _tell(report.write(folder), folder)
 
 
@@ -140,7 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(version(_PROGRAM))
         return
     try:
-        _dispatch(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            _dispatch(arguments)
     except InputError as error:
         if debug:
             raise
@@ -187,6 +193,11 @@ def _deferred(function):
         return functools.partial(function, *args, **kwargs)
 
     return parsed
+
+
+def _warn(message: Warning | str, *_: object) -> None:
+    """A warning as one line, without the line of code that it came from."""
+    _say(f"{_PROGRAM}: warning: {' '.join(str(message).split())}")
 
 
 def _say(text: str) -> None:

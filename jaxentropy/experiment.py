@@ -161,6 +161,7 @@ def analyze(
     bootstrap: int,
     seed: int,
     bounds: bool,
+    layers: tuple[str, ...] | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Profile activations (an ``.npz`` of arrays and labels) or a saved Recording, into the folder ``out``.
@@ -170,8 +171,9 @@ def analyze(
     """
     file, out = Path(file), Path(out)
     settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed, "bounds": bounds}
+    settings |= {} if layers is None else {"layers": layers}
     refuse_other(out, "analyze", settings)
-    recording = read_activations(file)
+    recording = read_activations(file, layers)
     result = profile(
         {"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress
     )
@@ -182,23 +184,30 @@ def analyze(
     return result
 
 
-def read_activations(file: Path) -> Recording:
-    """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer."""
+def read_activations(file: Path, layers: tuple[str, ...] | None = None) -> Recording:
+    """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer.
+
+    ``layers`` says which arrays are layers, in the order of depth; a Recording has its own order.
+    """
     with open_npz(
         file,
         missing=f"no file {file}; expected an .npz of activations and labels, or a recording",
         damaged=f"{file} is damaged or not an .npz of plain arrays",
     ) as arrays:
         if "header" in arrays:
+            if layers is not None:
+                raise InputError(f"{file} is a recording, whose layers have their order; leave --layers out")
             return Recording.load(file)
         if "labels" not in arrays:
             raise InputError(
                 f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
                 "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
             )
-        layers = {name: arrays[name] for name in arrays if name != "labels"}
+        activations = {name: arrays[name] for name in arrays if name != "labels"}
         try:
-            return Recording.from_activations(layers, arrays["labels"], meta={"network": "recorded"})
+            return Recording.from_activations(
+                activations, arrays["labels"], meta={"network": "recorded"}, layers=layers
+            )
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
 

@@ -15,6 +15,7 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, open_npz
 from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked, refuse_nonfinite
+from jaxentropy.depth import warn_if_alphabetical
 from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
 
@@ -102,28 +103,42 @@ class Recording:
         quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
         class_names: Iterable[Any] | None = None,
         meta: Mapping[str, Any] | None = None,
+        layers: Sequence[str] | None = None,
     ) -> "Recording":
         """A recording of activations that any framework made.
 
         Args:
             activations: by layer, in the order of depth: ``float[n, width]``, or states (bool).
             labels: ``int[n]``, each 0 or more.
+            layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
             meta: kept beside the bits.
 
         Raises:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
-                their number), labels that are not whole numbers of 0 or more.
+                their number), labels that are not whole numbers of 0 or more, unknown ``layers``.
+
+        Warns:
+            DepthOrderWarning: the layers are in alphabetical order, as ``jax.jit`` leaves a dictionary, and not
+                numbered; ``layers`` says their order of depth.
         """
         labels = checked_labels(np.asarray(labels))
+        if layers is None:
+            warn_if_alphabetical(list(activations))
+        elif unknown := [name for name in layers if name not in activations]:
+            raise InputError(f"no layer '{unknown[0]}'; there are {', '.join(activations)}")
+        else:
+            activations = {name: activations[name] for name in layers}
         words, widths = [], []
         for name, layer in activations.items():
             layer = np.asarray(layer)
             if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
                 raise InputError(
                     f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels (give a layer with more axes as one row an input, or one a position)"
+                    f"{len(labels)} labels. Of a layer with more axes, pool or flatten an input's positions into one "
+                    "row, or take one position: rows of one input are not independent, and error bars would be too "
+                    "small"
                 )
             if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
@@ -236,8 +251,8 @@ def record(
             ``jax.jit``; see ``jaxentropy.capture.sown`` for Flax modules.
         variables: the network's parameters (any pytree).
         batches: pairs of inputs ``[batch, ...]`` and labels ``int[batch]``.
-        layers: which layers, and in which order. By default all, in the order of the mapping; where that order is
-            merely alphabetical, as ``jax.jit`` makes it, numbers count as numbers (fc10 after fc9).
+        layers: which layers, and in which order. By default all, in the order in which the network computes them,
+            whatever the order of the mapping (``jax.jit`` and ``jax.vmap`` leave it alphabetical).
         quantizer: how activations become states.
         class_names: one for each class; by default the numbers 0 to the largest label.
         meta: kept beside the bits.
@@ -248,7 +263,8 @@ def record(
 
     Raises:
         InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
-            network does not give, labels that do not match the inputs, NaN or infinite activations.
+            network does not give, layers whose order of depth cannot be found, labels that do not match the inputs,
+            NaN or infinite activations.
     """
     gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -221,7 +222,7 @@ def test_analyze_a_recording_and_a_single_layer(tmp_path, capsys):
 def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
     labels = np.where(np.arange(200) % 2, 2, 0)
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "a.npz", labels=labels, a=rng.normal(size=(200, 8)), b=rng.normal(size=(200, 8)))
+    np.savez(tmp_path / "a.npz", labels=labels, fc1=rng.normal(size=(200, 8)), fc2=rng.normal(size=(200, 8)))
     status, out, _ = command(
         capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "50", "--no-bounds"
     )
@@ -388,3 +389,18 @@ def test_the_installed_command_and_what_importing_costs():
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_layers_in_alphabetical_order_are_warned_of_in_one_line(tmp_path, monkeypatch, capsys, rng):
+    monkeypatch.chdir(tmp_path)
+    arrays = {name: rng.normal(size=(40, 4)) for name in ("body", "head", "stem")}
+    np.savez("acts.npz", labels=np.arange(40) % 2, **arrays)  # pyright: ignore[reportArgumentType]
+    settings = ["--no-bounds", "--bootstrap", "50"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        cli.main(["analyze", "acts.npz", *settings])
+    warned = [line for line in capsys.readouterr().err.splitlines() if "alphabetical" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("jaxentropy: warning: the layers body, head, stem are in alphabetical order")
+    cli.main(["analyze", "acts.npz", "--layers", "stem", "body", "head", "--out", "ordered", *settings])
+    assert je.load_profile("ordered/profile.nc").layer.values.tolist() == ["stem", "body", "head"]

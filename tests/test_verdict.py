@@ -6,7 +6,7 @@ import xarray as xr
 
 import jaxentropy as je
 from benchmarks.verdicts import sparse_against_few, spikes, uniform
-from jaxentropy.bounds.brackets import brackets as bounds
+from jaxentropy.bounds import brackets as bounds
 from jaxentropy.verdict import markdown_table
 from tests.problems import spike_entropy
 
