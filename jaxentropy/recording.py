@@ -14,7 +14,16 @@ import numpy as np
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, open_npz
-from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked, refuse_nonfinite
+from jaxentropy.batches import (
+    ONE_ROW_AN_INPUT,
+    ApplyFunction,
+    Gathered,
+    Step,
+    drive,
+    layers_of,
+    peeked,
+    refuse_nonfinite,
+)
 from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
 
@@ -106,7 +115,8 @@ class Recording:
         """A recording of activations that any framework made.
 
         Args:
-            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool).
+            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
+                that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
             labels: ``int[n]``, each 0 or more.
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
@@ -123,7 +133,7 @@ class Recording:
             if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
                 raise InputError(
                     f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels (give a layer with more axes as one row an input, or one a position)"
+                    f"{len(labels)} labels. {ONE_ROW_AN_INPUT}"
                 )
             if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
