@@ -4,7 +4,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.bounds.brackets import Bracket, bracket
 from jaxentropy.counts import PatternCounts, count_patterns
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
-from jaxentropy.patterns import Sign, pack, unpack
+from jaxentropy.patterns import Sign, Threshold, pack, unpack
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
 from jaxentropy.recording import Recording, concatenate, record
@@ -22,6 +22,7 @@ __all__ = [
     "Recording",
     "Sign",
     "Tally",
+    "Threshold",
     "Verdict",
     "bracket",
     "concatenate",
