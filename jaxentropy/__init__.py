@@ -1,6 +1,6 @@
 """How a neural network's activation patterns settle with depth, and how much of that can be trusted."""
 
-from jaxentropy.base.errors import InputError
+from jaxentropy.base.errors import ConstantLayerWarning, InputError
 from jaxentropy.bounds.brackets import Bracket, bracket
 from jaxentropy.counts import PatternCounts, count_patterns
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
@@ -17,6 +17,7 @@ __all__ = [
     "HOST_ESTIMATORS",
     "LABELS",
     "Bracket",
+    "ConstantLayerWarning",
     "InputError",
     "PatternCounts",
     "Recording",

@@ -24,6 +24,7 @@ from jaxentropy.batches import (
     peeked,
     refuse_nonfinite,
 )
+from jaxentropy.constant import one_pattern, warn_of_constant
 from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
 
@@ -125,6 +126,9 @@ class Recording:
         Raises:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
                 their number), labels that are not whole numbers of 0 or more.
+
+        Warns:
+            ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
         """
         labels = checked_labels(np.asarray(labels))
         words, widths = [], []
@@ -140,14 +144,11 @@ class Recording:
             refuse_nonfinite(name, layer)
             widths.append(layer.shape[1])
             words.append(pack_on_host(layer, quantizer))
-        return cls(
-            tuple(activations),
-            tuple(widths),
-            tuple(words),
-            labels,
-            _names(class_names, int(labels.max())),
-            {"quantizer": repr(quantizer), **(meta or {})},
-        )
+        names = _names(class_names, int(labels.max()))
+        header = {"quantizer": repr(quantizer), **(meta or {})}
+        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header)
+        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
+        return recording
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the recording to ``path`` (an ``.npz`` without pickled objects), atomically."""
@@ -259,6 +260,9 @@ def record(
     Raises:
         InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
             network does not give, labels that do not match the inputs, NaN or infinite activations.
+
+    Warns:
+        ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
     """
     gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)
@@ -272,12 +276,17 @@ def record(
                 folder.append(checked_labels(batch_labels), batch_words)
                 largest = max(largest, int(batch_labels.max()))
             folder.finish(_names(class_names, largest), _json(header))
-        return Recording.load(spill)
-    for batch_labels, batch_words, _ in parts:
-        gathered.add((batch_labels, *batch_words))
-    labels, *words = gathered.arrays()
-    labels = checked_labels(labels)
-    return Recording(step.layers, step.widths, tuple(words), labels, _names(class_names, int(labels.max())), header)
+        recording = Recording.load(spill)
+    else:
+        for batch_labels, batch_words, _ in parts:
+            gathered.add((batch_labels, *batch_words))
+        labels, *words = gathered.arrays()
+        labels = checked_labels(labels)
+        names = _names(class_names, int(labels.max()))
+        recording = Recording(step.layers, step.widths, tuple(words), labels, names, header)
+    patterns = list(map(one_pattern, recording.words, recording.widths))
+    warn_of_constant(recording.layers, patterns, recording.n, quantizer)
+    return recording
 
 
 class _Words(Step):

@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user."""
+"""What speaks to the user: the one exception, and warnings."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it as one line and exits with status 2.
     """
+
+
+class ConstantLayerWarning(UserWarning):
+    """A layer has the same pattern for every input, so all its entropies are 0, whatever the network does."""
