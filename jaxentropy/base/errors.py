@@ -1,4 +1,4 @@
-"""What speaks to the user: the one exception, and warnings."""
+"""What speaks to the user: one exception, and warnings."""
 
 
 class InputError(ValueError):
