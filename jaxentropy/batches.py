@@ -23,6 +23,10 @@ from jaxentropy.depth import in_depth_order, traced
 from jaxentropy.patterns import Quantizer, pack, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
+ONE_ROW_AN_INPUT = (
+    "Pool or flatten each input's positions into one row [inputs, neurons], or take one position; rows of one input "
+    "are not independent draws, and error bars computed from them would be too small."
+)
 _AHEAD = 2
 _ROWS = 40
 
@@ -187,7 +191,7 @@ def layers_of(
         if shapes[name].ndim != 2:
             raise InputError(
                 f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
-                "Pool or flatten the positions of an input into one row in apply_fn, or leave it out with layers=[...]"
+                f"{ONE_ROW_AN_INPUT} Do so in apply_fn, or leave the layer out with layers=[...]"
             )
     return order, tuple(shapes[name].shape[1] for name in order)
 

@@ -5,6 +5,7 @@ are its *pattern*. A pattern is kept as packed ``uint32`` words, 32 neurons a wo
 fingerprint.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -55,6 +56,34 @@ class Sign:
         if activations.dtype == bool:
             return activations
         return activations > 0 if self.zero == "off" else activations >= 0
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A neuron is on where its activation is greater than ``at``.
+
+    ``Threshold(0.5)`` suits the outputs of a sigmoid, which are never ≤ 0: they are above 0.5 where the
+    pre-activation is positive.
+
+    Attributes:
+        at: a finite number, in the activations' own units.
+
+    Raises:
+        ValueError: ``at`` is NaN or infinite.
+    """
+
+    at: float | int
+
+    def __post_init__(self):
+        if not math.isfinite(self.at):
+            raise ValueError(f"Threshold({self.at!r}): expected a finite number, such as Threshold(0.5)")
+
+    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
+        """States of these activations; boolean input is taken as states already."""
+        if activations.dtype == bool:
+            return activations
+        with np.errstate(over="ignore"):  # beyond the range of a narrow type, infinity compares as it should
+            return activations > self.at
 
 
 def states_of(activations: Shaped[Array, "*shape"], quantizer: Quantizer) -> Bool[Array, "*shape"]:

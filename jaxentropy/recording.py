@@ -14,7 +14,17 @@ import numpy as np
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, open_npz
-from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked, refuse_nonfinite
+from jaxentropy.batches import (
+    ONE_ROW_AN_INPUT,
+    ApplyFunction,
+    Gathered,
+    Step,
+    drive,
+    layers_of,
+    peeked,
+    refuse_nonfinite,
+)
+from jaxentropy.constant import one_pattern, warn_of_constant
 from jaxentropy.depth import warn_if_alphabetical
 from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
 from jaxentropy.spill import Spill, read_spilled
@@ -108,7 +118,8 @@ class Recording:
         """A recording of activations that any framework made.
 
         Args:
-            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool).
+            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
+                that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
             labels: ``int[n]``, each 0 or more.
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
@@ -122,6 +133,7 @@ class Recording:
         Warns:
             DepthOrderWarning: the layers are in alphabetical order, as ``jax.jit`` leaves a dictionary, and not
                 numbered; ``layers`` says their order of depth.
+            ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
         """
         labels = checked_labels(np.asarray(labels))
         if layers is None:
@@ -136,23 +148,18 @@ class Recording:
             if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
                 raise InputError(
                     f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels. Of a layer with more axes, pool or flatten an input's positions into one "
-                    "row, or take one position: rows of one input are not independent, and error bars would be too "
-                    "small"
+                    f"{len(labels)} labels. {ONE_ROW_AN_INPUT}"
                 )
             if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
                 raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
             refuse_nonfinite(name, layer)
             widths.append(layer.shape[1])
             words.append(pack_on_host(layer, quantizer))
-        return cls(
-            tuple(activations),
-            tuple(widths),
-            tuple(words),
-            labels,
-            _names(class_names, int(labels.max())),
-            {"quantizer": repr(quantizer), **(meta or {})},
-        )
+        names = _names(class_names, int(labels.max()))
+        header = {"quantizer": repr(quantizer), **(meta or {})}
+        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header)
+        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
+        return recording
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the recording to ``path`` (an ``.npz`` without pickled objects), atomically."""
@@ -265,6 +272,9 @@ def record(
         InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
             network does not give, layers whose order of depth cannot be found, labels that do not match the inputs,
             NaN or infinite activations.
+
+    Warns:
+        ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
     """
     gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)
@@ -278,12 +288,17 @@ def record(
                 folder.append(checked_labels(batch_labels), batch_words)
                 largest = max(largest, int(batch_labels.max()))
             folder.finish(_names(class_names, largest), _json(header))
-        return Recording.load(spill)
-    for batch_labels, batch_words, _ in parts:
-        gathered.add((batch_labels, *batch_words))
-    labels, *words = gathered.arrays()
-    labels = checked_labels(labels)
-    return Recording(step.layers, step.widths, tuple(words), labels, _names(class_names, int(labels.max())), header)
+        recording = Recording.load(spill)
+    else:
+        for batch_labels, batch_words, _ in parts:
+            gathered.add((batch_labels, *batch_words))
+        labels, *words = gathered.arrays()
+        labels = checked_labels(labels)
+        names = _names(class_names, int(labels.max()))
+        recording = Recording(step.layers, step.widths, tuple(words), labels, names, header)
+    patterns = list(map(one_pattern, recording.words, recording.widths))
+    warn_of_constant(recording.layers, patterns, recording.n, quantizer)
+    return recording
 
 
 class _Words(Step):

@@ -13,6 +13,7 @@ import numpy as np
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, open_npz
 from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked
+from jaxentropy.constant import one_pattern_counted, warn_of_constant
 from jaxentropy.counts import hash_and_count
 from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.patterns import Quantizer, Sign, fingerprint, words_for
@@ -172,6 +173,9 @@ def tally(
 
     Raises:
         InputError: as ``record``, and labels that are no class.
+
+    Warns:
+        ConstantLayerWarning: as ``record``.
     """
     names = tuple(str(name) for name in class_names)
     gathered = Gathered(batches)
@@ -190,6 +194,7 @@ def tally(
         np.asarray(by_neuron(jnp.asarray(total), width)).astype(np.int64)
         for total, width in zip(totals, step.widths, strict=True)
     )
+    warn_of_constant(step.layers, [one_pattern_counted(own, len(labels)) for own in on], len(labels), quantizer)
     return Tally(
         step.layers, step.widths, on, tuple(prints), labels, names,
         {"quantizer": repr(quantizer), **(meta or {}), "hash_seed": seed},

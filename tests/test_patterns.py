@@ -29,7 +29,7 @@ def test_pack_takes_integers_batch_axes_jit_and_vmap(rng):
 
 
 @pytest.mark.parametrize("width", [1, 31, 33, 256, 300])
-@pytest.mark.parametrize("quantizer", [je.Sign(), je.Sign(zero="on"), lambda a: jnp.abs(a) > 1])
+@pytest.mark.parametrize("quantizer", [je.Sign(), je.Sign(zero="on"), je.Threshold(0.3), lambda a: jnp.abs(a) > 1])
 def test_pack_on_host_is_pack(width, quantizer, rng, monkeypatch):
     """In blocks of all, some and single rows, whatever the quantizer computes with."""
     activations = np.round(rng.normal(size=(53, width)), 1).astype(np.float32)
@@ -76,6 +76,26 @@ def test_sign_names_what_zero_is():
     assert je.Sign(zero="on")(activations).tolist() == [False, True, True]
     with pytest.raises((ValueError, TypeError), match="maybe"):
         je.Sign(zero="maybe")  # pyright: ignore[reportArgumentType]
+
+
+def test_threshold_is_on_above_its_value(rng):
+    """A sigmoid's outputs at 0.5 have the states of its inputs at 0; outside and inside of a compiled program."""
+    inputs = rng.normal(size=(40, 9)).astype(np.float32)
+    outputs = 1 / (1 + np.exp(-inputs))
+    states = jax.jit(lambda quantizer, a: quantizer(a), static_argnums=0)(je.Threshold(0.5), outputs)
+    np.testing.assert_array_equal(states, inputs > 0)
+    np.testing.assert_array_equal(je.Threshold(0.5)(outputs), inputs > 0)
+    assert je.Threshold(2)(np.arange(5)).tolist() == [False, False, False, True, True]
+    already = inputs > 1
+    assert je.Threshold(0.5)(already) is already
+    assert je.Threshold(1e6)(np.array([-1, 1], np.float16)).tolist() == [False, False]
+    assert (je.Threshold(1), hash(je.Threshold(1))) == (je.Threshold(1.0), hash(je.Threshold(1.0)))
+
+
+@pytest.mark.parametrize("at", [np.nan, np.inf, -np.inf])
+def test_threshold_is_finite(at):
+    with pytest.raises(ValueError, match="expected a finite number"):
+        je.Threshold(at)
 
 
 @settings(deadline=None, max_examples=30)

@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class DepthOrderWarning(UserWarning):
     """Layers may not be in the order of depth."""
+
+
+class ConstantLayerWarning(UserWarning):
+    """A layer has the same pattern for every input, so all its entropies are 0, whatever the network does."""
