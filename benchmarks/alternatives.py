@@ -12,10 +12,11 @@ from benchmarks.data import Shape, few_causes
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import Times, fastest, interleaved, milliseconds, ratio, timed
 from jaxentropy import Sign, pack, unpack
-from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
-from jaxentropy.order import order_by, order_on_host
-from jaxentropy.patterns import fingerprint, pack_across, pack_on_host
-from jaxentropy.tables import tables_on_host, traced_tables
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.multiplicities import tables_on_host, traced_tables
+from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
+from jaxentropy.counting.sorting import order_by, order_on_host
+from jaxentropy.recording.packing import pack_across, pack_on_host
 
 Ways = Mapping[str, Callable[[], object]]
 READ = "reading the activations once"

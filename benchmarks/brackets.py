@@ -18,7 +18,7 @@ from scipy.stats import entropy
 
 from jaxentropy import Recording
 from jaxentropy.bounds.brackets import LOWER_SHARE, both_brackets
-from jaxentropy.patterns import identify
+from jaxentropy.recording.packing import identify
 from jaxentropy.verdict import markdown_table
 
 

@@ -14,7 +14,7 @@ from benchmarks.calibration import markdown
 from jaxentropy.bounds.brackets import FOLDS, LOWER_SHARE
 from jaxentropy.bounds.code_length import cross_fit, read_codes
 from jaxentropy.bounds.coincidences import entropy_lower_bound
-from jaxentropy.patterns import identify
+from jaxentropy.recording.packing import identify
 from tests.problems import Rng, entropy, relu_states, tabulate
 
 INPUTS, WIDTH, DEPTH, AT_ONCE = 500, 24, 5, 16

@@ -12,7 +12,7 @@ from benchmarks.data import Shape, few_causes
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import Times, Way, interleaved, milliseconds, ratio, ratios, span, timed
 from jaxentropy import count_patterns
-from jaxentropy.tables import tables
+from jaxentropy.counting.multiplicities import tables
 
 TOLERANCE = 0.10
 """By which the growth with inputs may exceed n log n."""

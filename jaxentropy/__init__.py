@@ -2,14 +2,16 @@
 
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
 from jaxentropy.bounds.brackets import Bracket, bracket
-from jaxentropy.counts import PatternCounts, count_patterns
+from jaxentropy.counting.counts import PatternCounts, count_patterns
+from jaxentropy.counting.sharded import count_sharded
+from jaxentropy.counting.tallies import Tally, tally
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
-from jaxentropy.patterns import Sign, Threshold, pack, unpack
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
-from jaxentropy.recording import Recording, concatenate, record
-from jaxentropy.sharded import count_sharded
-from jaxentropy.tally import Tally, tally
+from jaxentropy.recording.packing import pack, unpack
+from jaxentropy.recording.recorder import record
+from jaxentropy.recording.recording import Recording, concatenate
+from jaxentropy.recording.states import Sign, Threshold
 from jaxentropy.verdict import Verdict, verdict
 
 __all__ = [

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt32
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.estimators import binary_entropy
-from jaxentropy.patterns import WORD_BITS, unpack
+from jaxentropy.recording.packing import WORD_BITS, unpack
 
 # P(weight ≤ k) for k = 0 .. 11 of a Poisson distribution of mean 1, as thresholds for 32 uniform bits
 _POISSON = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 12)]))

@@ -27,7 +27,8 @@ from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
 from jaxentropy.profile import profile
 from jaxentropy.profile_file import load_profile, save_profile
-from jaxentropy.recording import Recording, record
+from jaxentropy.recording.recorder import record
+from jaxentropy.recording.recording import Recording
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},

@@ -20,8 +20,8 @@ from jaxentropy.bracket_plots import (
     total_correlation_by_depth,
 )
 from jaxentropy.estimators import ESTIMATOR_NAMES
-from jaxentropy.patterns import identify
-from jaxentropy.recording import Recording
+from jaxentropy.recording.packing import identify
+from jaxentropy.recording.recording import Recording
 from jaxentropy.style import (
     MEAN,
     class_colors,

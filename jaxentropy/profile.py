@@ -20,9 +20,9 @@ from jaxentropy.base.padding import with_room
 from jaxentropy.bootstrap import layer_entropies
 from jaxentropy.bounds.brackets import brackets
 from jaxentropy.bounds.independence import find_copies
-from jaxentropy.counts import PatternCounts
+from jaxentropy.counting.counts import PatternCounts
+from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
-from jaxentropy.patterns import unpack
 from jaxentropy.quantities import (
     MIN_COINCIDENT_PAIRS,
     MIN_COVERAGE,
@@ -34,8 +34,8 @@ from jaxentropy.quantities import (
     neuron_quantities,
     pattern_quantities,
 )
-from jaxentropy.recording import Recording
-from jaxentropy.tally import Tally
+from jaxentropy.recording.packing import unpack
+from jaxentropy.recording.recording import Recording
 
 Recorded = Recording | Tally
 Recordings = Recorded | Sequence[Recording] | Sequence[Tally]

@@ -13,10 +13,10 @@ from scipy.special import digamma, entr, exp1
 
 from jaxentropy.base.arrays import Array, on_host
 from jaxentropy.base.padding import power_of_two, with_room
-from jaxentropy.counts import PatternCounts, counts_of, hash_and_count
+from jaxentropy.counting.counts import PatternCounts, counts_of, hash_and_count
+from jaxentropy.counting.sharded import count_prints_sharded, count_words_sharded
 from jaxentropy.estimators import estimate
-from jaxentropy.patterns import WORD_BITS
-from jaxentropy.sharded import count_prints_sharded, count_words_sharded
+from jaxentropy.recording.packing import WORD_BITS
 
 SATURATION_LIMIT = 0.9
 """A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then

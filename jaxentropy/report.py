@@ -13,7 +13,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.estimators import LABELS
 from jaxentropy.profile_file import load_profile
-from jaxentropy.recording import Recording
+from jaxentropy.recording.recording import Recording
 from jaxentropy.verdict import extent, markdown_table, verdict
 
 CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (

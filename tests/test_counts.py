@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxentropy as je
-from jaxentropy import counts as counts_module
-from jaxentropy.counts import counts_of, hash_and_count
-from jaxentropy.patterns import fingerprint
-from jaxentropy.tables import max_multiplicities
+from jaxentropy.counting import counts as counts_module
+from jaxentropy.counting.counts import counts_of, hash_and_count
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.multiplicities import max_multiplicities
 from tests import oracles
 
 

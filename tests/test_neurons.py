@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy import neurons as neurons_module
-from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
+from jaxentropy.counting import neurons as neurons_module
+from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 
 
 def counted(states, labels, num_classes):

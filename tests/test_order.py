@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxentropy import order as order_module
-from jaxentropy.order import order_by, order_of_groups
+from jaxentropy.counting import sorting as order_module
+from jaxentropy.counting.sorting import order_by, order_of_groups
 
 
 @settings(deadline=None, max_examples=20)

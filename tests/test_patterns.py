@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxentropy as je
-from jaxentropy import patterns as patterns_module
-from jaxentropy.patterns import fingerprint, pack_across, pack_on_host, words_across
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.recording import packing as patterns_module
+from jaxentropy.recording.packing import pack_across, pack_on_host, words_across
 from tests import oracles
 
 

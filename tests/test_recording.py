@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.batches import any_nonfinite
+from jaxentropy.recording.forward import any_nonfinite
 from tests.conftest import random_recording
 
 

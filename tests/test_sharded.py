@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy import sharded
+from jaxentropy.counting import sharded
 from tests import two_processes
 from tests.conftest import random_recording
 from tests.test_counts import check_counts, few_patterns
@@ -124,7 +124,7 @@ def test_two_real_processes_get_the_counts_and_the_profile_of_the_whole(tmp_path
         found = np.load(tmp_path / f"{rank}.npz")
         assert found["devices"] == 4
         counts = je.PatternCounts(*(found[name] for name in je.PatternCounts._fields))
-        check_counts(counts, layers["b"] > 0, labels, two_processes.CLASSES)
+        check_counts(counts, layers["fc2"] > 0, labels, two_processes.CLASSES)
         for kind in ("recording", "tally"):
             names = [name.removeprefix(f"{kind}/") for name in found.files if name.startswith(f"{kind}/")]
             assert {"n", "neuron_information", "pattern_entropy", "coverage"} <= set(names)

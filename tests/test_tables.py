@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxentropy import tables as tables_module
 from jaxentropy.base.arrays import lies_on_host
-from jaxentropy.tables import tables, tables_on_host, traced_tables
+from jaxentropy.counting import multiplicities as tables_module
+from jaxentropy.counting.multiplicities import tables, tables_on_host, traced_tables
 from tests import oracles
 
 

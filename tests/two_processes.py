@@ -20,7 +20,9 @@ def whole() -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Activations of two layers, in which patterns recur on both sides of the cut, and labels."""
     rng = np.random.default_rng(11)
     which = rng.integers(0, 25, 231) ** 2 // 25
-    layers = {name: rng.normal(size=(25, width)).astype(np.float32)[which] for name, width in (("a", 40), ("b", 300))}
+    layers = {
+        name: rng.normal(size=(25, width)).astype(np.float32)[which] for name, width in (("fc1", 40), ("fc2", 300))
+    }
     return layers, rng.integers(0, CLASSES, 231)
 
 
@@ -30,7 +32,7 @@ def main(rank: int, port: str, folder: Path) -> None:
     mesh = jax.make_mesh((jax.device_count(),), ("everywhere",), (jax.sharding.AxisType.Auto,))
     layers, labels = whole()
     mine = {name: values[SHARES[rank]] for name, values in layers.items()}
-    counts = je.count_sharded(mine["b"], labels[SHARES[rank]], CLASSES, mesh)
+    counts = je.count_sharded(mine["fc2"], labels[SHARES[rank]], CLASSES, mesh)
     recording = je.Recording.from_activations(mine, labels[SHARES[rank]], class_names=range(CLASSES))
     profiles = {
         "recording": je.profile(recording, mesh=mesh),

@@ -12,7 +12,7 @@ from jaxentropy.bounds.code_length import MODELS, Codes, cross_fit, read_codes
 from jaxentropy.bounds.coincidences import entropy_lower_bound
 from jaxentropy.bounds.independence import DependenceWarning, find_copies
 from jaxentropy.bounds.limits import any_size_limit, normal_limit
-from jaxentropy.patterns import WORD_BITS, identify, unpack, words_for
+from jaxentropy.recording.packing import WORD_BITS, identify, unpack, words_for
 
 FOLDS = 4
 LOWER_SHARE = 0.8

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaincinv
 
-from jaxentropy.patterns import identify
+from jaxentropy.recording.packing import identify
 
 Array = np.ndarray
 MOST_PARTNERS = 50

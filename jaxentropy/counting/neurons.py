@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Int, Integer, UInt32
 
 from jaxentropy.base.arrays import Array
-from jaxentropy.order import order_by
-from jaxentropy.patterns import LANES, WORD_BITS
+from jaxentropy.counting.sorting import order_by
+from jaxentropy.recording.packing import LANES, WORD_BITS
 
 _LARGEST_BLOCK = 15
 _BLOCKS_AT_ONCE = 2048

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
 from jaxentropy.base.arrays import Array, lies_on_host
-from jaxentropy.order import order_of_groups
+from jaxentropy.counting.sorting import order_of_groups
 
 _WORTH_THREADS = 1 << 18
 

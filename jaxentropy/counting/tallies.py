@@ -1,6 +1,5 @@
 """The Tally: counts and fingerprints without the bits, for more inputs than their patterns can be kept of."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import atomic_path, open_npz
-from jaxentropy.batches import ApplyFunction, Gathered, Step, drive, layers_of, peeked
-from jaxentropy.constant import one_pattern_counted, warn_of_constant
-from jaxentropy.counts import hash_and_count
-from jaxentropy.neurons import add_neurons, by_neuron, no_neurons
-from jaxentropy.patterns import Quantizer, Sign, fingerprint, words_for
-from jaxentropy.recording import Recording, checked_labels
-
-_FORMAT = {"format": "jaxentropy-tally", "version": 1}
+from jaxentropy.counting.counts import hash_and_count
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
+from jaxentropy.recording.constant import one_pattern_counted, warn_of_constant
+from jaxentropy.recording.forward import ApplyFunction, Gathered, Step, drive, layers_of, peeked
+from jaxentropy.recording.packing import words_for
+from jaxentropy.recording.recording import Recording, checked_labels
+from jaxentropy.recording.states import Quantizer, Sign
+from jaxentropy.recording.storage import read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,32 +109,22 @@ class Tally:
             "class_names": self.class_names,
             "meta": dict(self.meta),
         }
-        arrays: dict[str, Any] = {f"on_{i}": on for i, on in enumerate(self.on)}
+        arrays = {f"on_{i}": on for i, on in enumerate(self.on)}
         arrays |= {f"prints_{i}": prints for i, prints in enumerate(self.prints)}
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                header=np.frombuffer(json.dumps(_FORMAT | header).encode(), np.uint8),
-                labels=self.labels,
-                **arrays,
-            )
+        write_arrays(path, "tally", header, {"labels": self.labels} | arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tally":
         """Read a tally that ``save`` wrote; InputError if there is none, or a damaged one."""
-        damaged = f"{path} is damaged or not a tally; delete it and tally again"
-        with open_npz(path, missing=f"no tally at {path}", damaged=damaged) as file:
-            header = json.loads(file["header"].tobytes())
-            if {key: header.get(key) for key in _FORMAT} != _FORMAT:
-                raise InputError(damaged)
+        with read_arrays(path, "tally", "tally again") as (header, arrays):
             layers = tuple(header["layers"])
-            on, prints = (tuple(file[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
+            on, prints = (tuple(arrays[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
             return cls(
                 layers,
                 tuple(header["widths"]),
                 on,
                 prints,
-                file["labels"],
+                arrays["labels"],
                 tuple(header["class_names"]),
                 header["meta"],
             )

@@ -1,7 +1,6 @@
 """Sufficient statistics: what was seen how often. Counts are exact integers; division happens later."""
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -12,20 +11,14 @@ from jax.core import Tracer
 from jaxtyping import Int, Integer, Shaped, UInt32
 
 from jaxentropy.base.arrays import Array, lies_on_host
+from jaxentropy.base.lookahead import ahead
 from jaxentropy.base.padding import filled
-from jaxentropy.neurons import Counters, add_neurons, by_neuron, no_neurons
-from jaxentropy.order import order_of_groups, order_on_host
-from jaxentropy.patterns import (
-    Quantizer,
-    Sign,
-    fingerprint,
-    pack_across,
-    pack_on_host,
-    states_of,
-    words_across,
-    words_for,
-)
-from jaxentropy.tables import tables, traced_tables
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.multiplicities import tables, traced_tables
+from jaxentropy.counting.neurons import Counters, add_neurons, by_neuron, no_neurons
+from jaxentropy.counting.sorting import order_of_groups, order_on_host
+from jaxentropy.recording.packing import pack_across, pack_on_host, words_across, words_for
+from jaxentropy.recording.states import Quantizer, Sign, states_of
 
 _WORDS_AT_ONCE = 1 << 21
 _WORDS_IN_A_PIECE = 1 << 26
@@ -134,7 +127,9 @@ def _read(activations, labels, orders, num_classes, quantizer, seed):
 def hash_and_count(
     words: UInt32[Array, "n word"], labels: Integer[Array, " n"], num_classes: int, width: int, seed: int = 0
 ) -> tuple[UInt32[Array, "n 2"], Int[Array, "clas neuron"]]:
-    """Of packed patterns: fingerprints, and the inputs of each class for which each neuron was on. Not waited for.
+    """Of packed patterns: fingerprints, and the inputs of each class for which each neuron was on.
+
+    The call returns at once, while they are computed; reading them waits.
 
     NumPy arrays of more than a quarter of a gigabyte, which may be memory-mapped and larger than memory, are read piece
     by piece.
@@ -152,21 +147,16 @@ def _by_pieces(words, labels, num_classes, width, seed):
     """``hash_and_count`` of one piece after the other, all of one size, so that one program serves any number."""
     rows = max(_WORDS_IN_A_PIECE // words.shape[1], 1)
     prints, on = np.empty((len(words), 2), np.uint32), np.zeros((num_classes, width), np.int32)
-    waiting = deque()
 
-    def fetch() -> None:
-        start, (piece_prints, piece_on) = waiting.popleft()
+    def begun() -> Iterator[tuple[int, tuple[jax.Array, jax.Array]]]:
+        for start in range(0, len(words), rows):
+            piece, own = filled(words[start : start + rows], labels[start : start + rows], rows, num_classes)
+            orders = orders_on_host(own, num_classes, words.shape[1])
+            yield start, _hash_and_count(piece, own, orders, num_classes, width, seed)
+
+    for start, (piece_prints, piece_on) in ahead(begun(), 1):
         prints[start : start + rows] = np.asarray(piece_prints)[: len(words) - start]
         np.add(on, piece_on, out=on)
-
-    for start in range(0, len(words), rows):
-        piece, own = filled(words[start : start + rows], labels[start : start + rows], rows, num_classes)
-        orders = orders_on_host(own, num_classes, words.shape[1])
-        waiting.append((start, _hash_and_count(piece, own, orders, num_classes, width, seed)))
-        if len(waiting) > 1:
-            fetch()
-    while waiting:
-        fetch()
     return prints, on
 
 

@@ -4,7 +4,6 @@ The host is two batches ahead: while a device computes, it reads the next batch 
 """
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,8 +18,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.depth import in_depth_order, traced
-from jaxentropy.patterns import Quantizer, pack, states_of
+from jaxentropy.base.lookahead import ahead
+from jaxentropy.recording.depth import in_depth_order, traced
+from jaxentropy.recording.packing import pack
+from jaxentropy.recording.states import Quantizer, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
 ONE_ROW_AN_INPUT = (
@@ -82,39 +83,46 @@ def drive(
         InputError: no batch, labels that do not match the inputs, a batch larger than the first, a mesh of other
             processes' devices, NaN or infinite activations.
     """
-    if mesh is not None and not all(d.process_index == jax.process_index() for d in mesh.devices.flat):
+    devices = 1 if mesh is None else mesh.size
+    if mesh is not None:
+        mesh, variables, carry = _on_mesh(mesh, variables, carry)
+
+    def begun() -> Iterator[_Waiting]:
+        nonlocal carry
+        rows = seen = 0
+        for inputs, labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
+            labels, size = np.asarray(labels), len(labels)
+            if len(inputs) != size:
+                raise InputError(f"a batch has {len(inputs)} inputs and {size} labels; expected as many of each")
+            rows = rows or -(-size // devices) * devices
+            if size > rows:
+                raise InputError(f"a batch has {size} inputs, the first one had {rows}; give the largest first")
+            filling = rows - size
+            if filling:
+                inputs = np.concatenate([inputs, np.zeros((filling, *inputs.shape[1:]), inputs.dtype)])
+            padded = np.pad(labels, (0, filling)) if filling else labels
+            carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
+            yield _Waiting(labels, outputs, bad, inputs, seen)
+            seen += size
+        if not seen:
+            raise InputError("no batch was given; expected pairs of inputs and labels")
+
+    for batch in ahead(begun(), _AHEAD):
+        yield *_fetched(step, variables, batch), carry
+
+
+def _on_mesh(mesh: Mesh, variables: Any, carry: Any) -> tuple[Mesh, Any, Any]:
+    """The mesh, variables on each of its devices, and a carry for each."""
+    if not all(d.process_index == jax.process_index() for d in mesh.devices.flat):
         raise InputError(
             "this mesh has devices of other processes; give each process a mesh of its own (jax.local_devices()) and "
             "its own share of the data, and put the results together afterwards"
         )
-    devices = 1 if mesh is None else mesh.size
-    if mesh is not None:
-        mesh = Mesh(mesh.devices, mesh.axis_names)  # whatever the types of its axes: each device has its rows
-        by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
-        variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
-        carry = jax.tree.map(lambda a: jax.device_put(jnp.stack([a] * devices), by_device), carry)
-    waiting: deque[_Waiting] = deque()
-    rows = seen = 0
-    for inputs, labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
-        labels, size = np.asarray(labels), len(labels)
-        if len(inputs) != size:
-            raise InputError(f"a batch has {len(inputs)} inputs and {size} labels; expected as many of each")
-        rows = rows or -(-size // devices) * devices
-        if size > rows:
-            raise InputError(f"a batch has {size} inputs, the first one had {rows}; give the largest first")
-        filling = rows - size
-        if filling:
-            inputs = np.concatenate([inputs, np.zeros((filling, *inputs.shape[1:]), inputs.dtype)])
-        padded = np.pad(labels, (0, filling)) if filling else labels
-        carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
-        waiting.append(_Waiting(labels, outputs, bad, inputs, seen))
-        seen += size
-        if len(waiting) > _AHEAD:
-            yield *_fetched(step, variables, waiting.popleft()), carry
-    if not seen:
-        raise InputError("no batch was given; expected pairs of inputs and labels")
-    while waiting:
-        yield *_fetched(step, variables, waiting.popleft()), carry
+    mesh = Mesh(mesh.devices, mesh.axis_names)  # whatever the types of its axes: each device has its rows
+    by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+    variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+    carry = jax.tree.map(lambda a: jax.device_put(jnp.stack([a] * mesh.size), by_device), carry)
+    return mesh, variables, carry
 
 
 class _Waiting(NamedTuple):

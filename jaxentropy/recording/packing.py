@@ -1,18 +1,9 @@
-"""Activations → states → packed words → fingerprints.
+"""States ↔ packed words. The states of a layer's neurons, in order, are its *pattern*: 32 neurons a ``uint32`` word."""
 
-A *state* says whether a neuron is on (1) or off (0) for one input. The states of a layer's neurons, in order,
-are its *pattern*. A pattern is kept as packed ``uint32`` words, 32 neurons a word, and is compared by a 64-bit
-fingerprint.
-"""
-
-import math
 import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from typing import Literal, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -21,80 +12,12 @@ from jax.core import Tracer
 from jaxtyping import Bool, Shaped, UInt32
 
 from jaxentropy.base.arrays import Array
+from jaxentropy.recording.states import Quantizer, states_of
 
 WORD_BITS = 32
 LANES = 8
 _ACROSS = WORD_BITS * LANES
 _STATES_AT_ONCE = 1 << 21
-
-
-@runtime_checkable
-class Quantizer(Protocol):
-    """Turns activations into states; hashable, so that it can be a static argument of a compiled program."""
-
-    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
-        """States of these activations: True where the neuron is on."""
-        ...
-
-
-@dataclass(frozen=True)
-class Sign:
-    """A neuron is on where its activation is positive.
-
-    Pre-activations and ReLU outputs give the same states. Published codes disagree on an activation of exactly
-    zero: ``zero="off"`` (the default) is the ReLU's own reading, ``zero="on"`` the other one.
-    """
-
-    zero: Literal["off", "on"] = "off"
-
-    def __post_init__(self):
-        if self.zero not in ("off", "on"):
-            raise ValueError(f"Sign(zero={self.zero!r}): zero is 'off' or 'on'")
-
-    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
-        """States of these activations; boolean input is taken as states already."""
-        if activations.dtype == bool:
-            return activations
-        return activations > 0 if self.zero == "off" else activations >= 0
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A neuron is on where its activation is greater than ``at``.
-
-    ``Threshold(0.5)`` suits the outputs of a sigmoid, which are never ≤ 0: they are above 0.5 where the
-    pre-activation is positive.
-
-    Attributes:
-        at: a finite number, in the activations' own units.
-
-    Raises:
-        ValueError: ``at`` is NaN or infinite.
-    """
-
-    at: float | int
-
-    def __post_init__(self):
-        if not math.isfinite(self.at):
-            raise ValueError(f"Threshold({self.at!r}): expected a finite number, such as Threshold(0.5)")
-
-    def __call__(self, activations: Shaped[Array, "*shape"]) -> Bool[Array, "*shape"]:
-        """States of these activations; boolean input is taken as states already."""
-        if activations.dtype == bool:
-            return activations
-        with np.errstate(over="ignore"):  # beyond the range of a narrow type, infinity compares as it should
-            return activations > self.at
-
-
-def states_of(activations: Shaped[Array, "*shape"], quantizer: Quantizer) -> Bool[Array, "*shape"]:
-    """``quantizer(activations)``, checked to be states; TypeError if they are not bool."""
-    states = quantizer(activations)
-    if states.dtype != bool or states.shape != activations.shape:
-        raise TypeError(
-            f"the quantizer {quantizer!r} turned {activations.shape} activations into {states.dtype}{states.shape}; "
-            "expected bool of the same shape, one state a neuron"
-        )
-    return states
 
 
 def identify(words: np.ndarray) -> np.ndarray:
@@ -226,42 +149,3 @@ def unpack(words: UInt32[Array, "*batch word"], width: int) -> Bool[jax.Array, "
         )
     bits = (jnp.asarray(words)[..., None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)) & 1
     return bits.reshape(*words.shape[:-1], -1)[..., :width].astype(bool)
-
-
-@partial(jax.jit, static_argnames="seed")
-def fingerprint(words: UInt32[Array, "*batch word"], seed: int = 0) -> UInt32[jax.Array, "*batch 2"]:
-    """A 64-bit keyed universal hash of each pattern, as two ``uint32``, the higher half first.
-
-    Multilinear-HM hashing (Lemire & Kaser, "Strongly universal string hashing is fast", 2014, section 3): with random
-    64-bit keys k and the pattern's 32-bit words c, the high 33 bits of k₀ + Σ (k₂ᵢ₋₁ + c₂ᵢ₋₁)(k₂ᵢ + c₂ᵢ) mod 2⁶⁴ are
-    strongly universal. The high 32 bits of two independent such sums make 64. For any two different patterns, chosen
-    without knowledge of the seed, the probability of equal fingerprints is at most 2⁻⁶⁴; for n patterns, that any two
-    of them are merged wrongly, at most n²/2⁶⁵ (3e-8 for a million).
-    """
-    width = words.shape[-1]
-    even = width + width % 2
-    keys = np.random.Generator(np.random.Philox(key=seed)).integers(0, 2**64, (even + 1, 2), np.uint64)
-    words = jnp.asarray(words)
-    with jax.enable_x64(True):  # 64-bit integers in here only; the user's setting stays as it is
-        sums = [_sum_of_products(words, lane[1:]) + lane[0] for lane in keys.T]
-        halves = [jax.lax.convert_element_type(total >> np.uint64(32), jnp.uint32) for total in sums]
-    return jnp.stack(halves, axis=-1)
-
-
-def _sum_of_products(words: jax.Array, keys: np.ndarray) -> jax.Array:
-    """Σ (k + c)(k' + c') mod 2⁶⁴ over pairs of words, one from the front half and one from the back.
-
-    Added up in slices of 32, since XLA on a processor turns the reduction of a longer row into a far slower one.
-    """
-    width, half = words.shape[-1], words.shape[-1] // 2
-
-    def keyed(start: int, stop: int) -> jax.Array:
-        return jax.lax.convert_element_type(words[..., start:stop], jnp.uint64) + keys[start:stop]
-
-    slices = [(start, min(start + WORD_BITS, half)) for start in range(0, half, WORD_BITS)]
-    products = [keyed(a, b) * keyed(half + a, half + b) for a, b in slices]
-    whole = [p for p in products if p.shape[-1] == WORD_BITS]
-    total = sum(whole[1:], whole[0]).sum(-1) if whole else jnp.zeros(words.shape[:-1], jnp.uint64)
-    for rest in products[len(whole) :]:
-        total = total + rest.sum(-1)
-    return total + keyed(width - 1, width)[..., 0] * keys[width] if width % 2 else total

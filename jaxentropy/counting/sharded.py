@@ -18,10 +18,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.padding import filled
-from jaxentropy.counts import PatternCounts, checked_on_host, hash_and_count, inputs
-from jaxentropy.order import order_of_groups
-from jaxentropy.patterns import Quantizer, Sign, pack, pack_on_host, states_of
-from jaxentropy.tables import lengths_seen, run_lengths, slots_for, starts_of, tabulate
+from jaxentropy.counting.counts import PatternCounts, checked_on_host, hash_and_count, inputs
+from jaxentropy.counting.multiplicities import lengths_seen, run_lengths, slots_for, starts_of, tabulate
+from jaxentropy.counting.sorting import order_of_groups
+from jaxentropy.recording.packing import pack, pack_on_host
+from jaxentropy.recording.states import Quantizer, Sign, states_of
 
 _AXIS = "inputs"
 

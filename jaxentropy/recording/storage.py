@@ -1,24 +1,51 @@
-"""A recording in a folder: bits are appended batch by batch, and read back memory-mapped.
+"""Recordings and tallies as files, and a recording's bits in a folder: every format and header, once.
 
-``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, both little-endian and row
-after row; ``recording.json`` says what they are, and is written last: a folder without it was not finished.
+A file is an ``.npz`` without pickled objects, with a ``header`` in JSON. A folder is written batch by batch and read
+back memory-mapped: ``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, both
+little-endian and row after row; ``recording.json`` is the header, and is written last: a folder without it was not
+finished.
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import write_text
-from jaxentropy.patterns import words_for
+from jaxentropy.base.files import atomic_path, open_npz, write_text
+from jaxentropy.recording.packing import words_for
 
 _HEADER = "recording.json"
 _FORMAT = {"format": "jaxentropy-recording-folder", "version": 1}
+_VERSION = 1
+
+
+def write_arrays(
+    path: str | os.PathLike, what: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Write the arrays of a recording or tally (``what``) and its header, atomically."""
+    content = json.dumps({"format": f"jaxentropy-{what}", "version": _VERSION, **header})
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, header=np.frombuffer(content.encode(), np.uint8), **arrays)
+
+
+@contextmanager
+def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> Iterator[tuple[dict[str, Any], NpzFile]]:
+    """(header, arrays) of a file that ``write_arrays`` wrote; InputError if there is none, or a damaged one."""
+    damaged = f"{path} is damaged or not a {what}; delete it and {remedy}"
+    with open_npz(path, missing=f"no {what} at {path}", damaged=damaged) as arrays:
+        if "header" not in arrays:
+            raise InputError(f"{path} is not a {what}: it has no header of ours; {remedy}")
+        header = json.loads(arrays["header"].tobytes())
+        found = header.get("format"), header.get("version")
+        if found != (f"jaxentropy-{what}", _VERSION):
+            raise InputError(f"{path} is not a {what} of version {_VERSION}: its header says {found[0]!r} {found[1]!r}")
+        yield header, arrays
 
 
 class Spill:

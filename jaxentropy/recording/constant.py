@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxentropy.base.errors import ConstantLayerWarning
-from jaxentropy.patterns import Quantizer
+from jaxentropy.recording.states import Quantizer
 
 _WORDS_AT_ONCE = 1 << 16
 

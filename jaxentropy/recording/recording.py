@@ -7,30 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import atomic_path, open_npz
-from jaxentropy.batches import (
+from jaxentropy.recording.constant import one_pattern, warn_of_constant
+from jaxentropy.recording.depth import warn_if_alphabetical
+from jaxentropy.recording.forward import (
     ONE_ROW_AN_INPUT,
-    ApplyFunction,
-    Gathered,
-    Step,
-    drive,
-    layers_of,
-    peeked,
     refuse_nonfinite,
 )
-from jaxentropy.constant import one_pattern, warn_of_constant
-from jaxentropy.depth import warn_if_alphabetical
-from jaxentropy.patterns import Quantizer, Sign, pack_on_host, words_for
-from jaxentropy.spill import Spill, read_spilled
-
-_FORMAT = "jaxentropy-recording"
-_VERSION = 1
+from jaxentropy.recording.packing import pack_on_host, words_for
+from jaxentropy.recording.states import Quantizer, Sign
+from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +62,7 @@ class Recording:
             raise InputError(f"class names must differ from each other, got {', '.join(names)}")
         object.__setattr__(self, "class_names", names)
         object.__setattr__(self, "labels", checked_labels(self.labels, self.num_classes))
-        object.__setattr__(self, "meta", _json(self.meta))
+        object.__setattr__(self, "meta", json_values(self.meta))
 
     @property
     def n(self) -> int:
@@ -155,7 +145,7 @@ class Recording:
             refuse_nonfinite(name, layer)
             widths.append(layer.shape[1])
             words.append(pack_on_host(layer, quantizer))
-        names = _names(class_names, int(labels.max()))
+        names = class_names_of(class_names, int(labels.max()))
         header = {"quantizer": repr(quantizer), **(meta or {})}
         recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header)
         warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
@@ -164,21 +154,13 @@ class Recording:
     def save(self, path: str | os.PathLike) -> None:
         """Write the recording to ``path`` (an ``.npz`` without pickled objects), atomically."""
         header = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "layers": self.layers,
             "widths": self.widths,
             "class_names": self.class_names,
             "meta": dict(self.meta),
         }
-        arrays: dict[str, Any] = {f"words_{i}": words for i, words in enumerate(self.words)}
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-                labels=self.labels,
-                **arrays,
-            )
+        words = {f"words_{i}": own for i, own in enumerate(self.words)}
+        write_arrays(path, "recording", header, {"labels": self.labels} | words)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
@@ -189,24 +171,12 @@ class Recording:
         """
         if Path(path).is_dir():
             return cls(*read_spilled(path))
-        with open_npz(
-            path,
-            missing=f"no recording at {path}",
-            damaged=f"{path} is damaged or not a recording; delete it and record again",
-        ) as file:
-            if "header" not in file:
-                raise InputError(f"{path} is not a recording: expected a file written by Recording.save")
-            header = json.loads(file["header"].tobytes())
-            if header.get("format") != _FORMAT or header.get("version") != _VERSION:
-                raise InputError(
-                    f"{path} is not a recording of version {_VERSION}: its header says "
-                    f"{header.get('format')!r} {header.get('version')!r}"
-                )
+        with read_arrays(path, "recording", "record again") as (header, arrays):
             return cls(
                 tuple(header["layers"]),
                 tuple(header["widths"]),
-                tuple(file[f"words_{i}"] for i in range(len(header["layers"]))),
-                file["labels"],
+                tuple(arrays[f"words_{i}"] for i in range(len(header["layers"]))),
+                arrays["labels"],
                 tuple(header["class_names"]),
                 header["meta"],
             )
@@ -234,80 +204,6 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
     )
 
 
-def record(
-    apply_fn: ApplyFunction,
-    variables: Any,
-    batches: Iterable[tuple[Any, Any]],
-    *,
-    layers: Sequence[str] | None = None,
-    quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
-    class_names: Iterable[Any] | None = None,
-    meta: Mapping[str, Any] | None = None,
-    mesh: jax.sharding.Mesh | None = None,
-    spill: str | os.PathLike | None = None,
-    progress: bool = False,
-) -> Recording:
-    """Drive batches through a network and keep the pattern of each layer for each input.
-
-    Activations become states and packed words inside the compiled forward pass; only bits leave it. A batch
-    shorter than the first is filled up and its filling dropped, so that one program serves all of them. Give the
-    same ``apply_fn`` object again and nothing is compiled again.
-
-    Args:
-        apply_fn: ``apply_fn(variables, inputs) -> (output, {layer: activations [batch, width]})``, traceable by
-            ``jax.jit``; see ``jaxentropy.capture.sown`` for Flax modules.
-        variables: the network's parameters (any pytree).
-        batches: pairs of inputs ``[batch, ...]`` and labels ``int[batch]``.
-        layers: which layers, and in which order. By default all, in the order in which the network computes them,
-            whatever the order of the mapping (``jax.jit`` and ``jax.vmap`` leave it alphabetical).
-        quantizer: how activations become states.
-        class_names: one for each class; by default the numbers 0 to the largest label.
-        meta: kept beside the bits.
-        mesh: devices of this process that share every batch (``jax.make_mesh``); by default one device.
-        spill: a folder that the bits are written to, batch by batch, instead of being kept in memory; the recording
-            reads them from there, as ``Recording.load(folder)`` does later.
-        progress: show a progress bar on standard error.
-
-    Raises:
-        InputError: no batch, no layer, a layer that is not ``[batch, neurons]``, a name in ``layers`` that the
-            network does not give, layers whose order of depth cannot be found, labels that do not match the inputs,
-            NaN or infinite activations.
-
-    Warns:
-        ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
-    """
-    gathered = Gathered(batches)
-    (inputs, _), batches = peeked(batches)
-    step = _Words(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer)
-    header = {"quantizer": repr(quantizer), **(meta or {})}
-    parts = drive(step, (), variables, batches, mesh=mesh, progress=progress)
-    if spill is not None:
-        with Spill(spill, step.layers, step.widths) as folder:
-            largest = 0
-            for batch_labels, batch_words, _ in parts:
-                folder.append(checked_labels(batch_labels), batch_words)
-                largest = max(largest, int(batch_labels.max()))
-            folder.finish(_names(class_names, largest), _json(header))
-        recording = Recording.load(spill)
-    else:
-        for batch_labels, batch_words, _ in parts:
-            gathered.add((batch_labels, *batch_words))
-        labels, *words = gathered.arrays()
-        labels = checked_labels(labels)
-        names = _names(class_names, int(labels.max()))
-        recording = Recording(step.layers, step.widths, tuple(words), labels, names, header)
-    patterns = list(map(one_pattern, recording.words, recording.widths))
-    warn_of_constant(recording.layers, patterns, recording.n, quantizer)
-    return recording
-
-
-class _Words(Step):
-    """The step that keeps packed words."""
-
-    def keep(self, carry, words, labels, real):
-        return carry, tuple(words)
-
-
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
     """The labels as ``int32[n]``; InputError unless they are one whole number an input, within the classes."""
     whole = np.issubdtype(labels.dtype, np.integer) or (
@@ -328,11 +224,12 @@ def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.nda
     return labels.astype(np.int32)
 
 
-def _names(class_names: Iterable[Any] | None, largest: int) -> tuple[str, ...]:
+def class_names_of(class_names: Iterable[Any] | None, largest: int) -> tuple[str, ...]:
+    """The names as strings; by default the numbers 0 to ``largest``."""
     return tuple(str(name) for name in (range(largest + 1) if class_names is None else class_names))
 
 
-def _json(meta: Mapping[str, Any]) -> dict[str, Any]:
+def json_values(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The values as JSON gives them back; InputError if it cannot hold them."""
     try:
         return json.loads(json.dumps(dict(meta), default=_plain))

@@ -1,0 +1,1 @@
+"""A network's activations → states → packed bits: the Recording."""
