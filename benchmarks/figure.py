@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from benchmarks.timing import ratio, ratios
-from jaxentropy.style import house_style
+from jaxentropy.plots.style import house_style
 
 _COLORS = {"ours": "#1f77b4", "our method in NumPy": "#9ecae1", "library": "#7f7f7f", "entropy only": "#c7c7c7"}
 

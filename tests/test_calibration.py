@@ -20,8 +20,8 @@ from benchmarks.calibration import (
     label_table,
     pair_table,
 )
-from jaxentropy.bounds import coincidences
 from jaxentropy.bounds import brackets as bounds
+from jaxentropy.bounds import coincidences
 from jaxentropy.bounds.code_length import Split, cross_fit
 from tests.problems import FAMILIES, RARE_FAMILIES, Problem, rare_zoo, spike_entropy, zoo
 

@@ -1,4 +1,4 @@
-"""The house's style of figures: settings, colours, axes by depth."""
+"""The look of all figures: settings, every colour, axes by depth."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -12,6 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 MEAN = "#111111"
+POOLED = "#444444"
+OTHER = "#888888"
+INFORMATION, INFORMATION_TEXT = "#2a9d5c", "#1c6b3f"
+CEILING = "#b00020"
+BRACKET = "#6a4fb3"
+OFF, ON = "#f4f4f0", "#1b1b1b"
 _NETWORK = {"trained": "#1f77b4", "untrained": "#e07b00", "shuffled": "#7f7f7f"}
 _STYLE: dict[Any, Any] = {
     "font.size": 9,

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.estimators import ESTIMATOR_NAMES
-from jaxentropy.style import (
+from jaxentropy.plots.style import (
+    BRACKET,
+    CEILING,
     MEAN,
     class_colors,
     depth_axis,
@@ -21,8 +23,6 @@ from jaxentropy.style import (
     of_network,
 )
 
-_CEILING = "#b00020"
-_BRACKET = "#6a4fb3"
 _BRACKETED = {
     "pattern_entropy": ("pattern", "pattern entropy,\nbracket (bits)"),
     "total_correlation": ("total_correlation", "total correlation,\nlarge-sample limits (bits)"),
@@ -115,13 +115,13 @@ def draw_ceiling(ax: Axes, profile: xr.Dataset, *, told: Literal["above", "below
     """Draw log₂ n, the plug-in's ceiling, its words above or below it; returns the highest of the classes'."""
     ceilings = np.log2(profile.n.values[profile.n.values > 0])
     low, high = float(ceilings.min()), float(ceilings.max())
-    ax.axhline(high, color=_CEILING, lw=1, ls="--", zorder=1)
+    ax.axhline(high, color=CEILING, lw=1, ls="--", zorder=1)
     if high - low > 0.01:
-        ax.axhspan(low, high, color=_CEILING, alpha=0.12, lw=0)
+        ax.axhspan(low, high, color=CEILING, alpha=0.12, lw=0)
     ax.annotate(
         f"ceiling log₂ n = {high:.2f}" if high - low <= 0.01 else f"ceilings log₂ n = {low:.2f} … {high:.2f}",
         (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6 if told == "above" else -3),
-        textcoords="offset points", va="baseline" if told == "above" else "top", color=_CEILING, fontsize=8,
+        textcoords="offset points", va="baseline" if told == "above" else "top", color=CEILING, fontsize=8,
     )  # fmt: skip
     return high
 
@@ -136,10 +136,10 @@ def draw_mean_bracket(ax: Axes, profile: xr.Dataset, one: xr.Dataset, quantity: 
     x = np.arange(1, profile.sizes["layer"] + 1)
     low, high = _mean_limits(profile, one, quantity)
     label = f"{100 * profile.attrs.get('bounds_confidence', 0.95):g} % bracket,\nmean of classes"
-    ax.fill_between(x, low, high, color=_BRACKET, alpha=0.15, lw=0, zorder=1, label=label)
+    ax.fill_between(x, low, high, color=BRACKET, alpha=0.15, lw=0, zorder=1, label=label)
     if edge:
         for limit in (low, high):
-            ax.plot(x, limit, color=_BRACKET, lw=edge, zorder=4)
+            ax.plot(x, limit, color=BRACKET, lw=edge, zorder=4)
 
 
 def _limits(one: xr.Dataset, quantity: str) -> tuple[xr.DataArray, xr.DataArray]:

@@ -1,0 +1,41 @@
+"""Profiles and Recordings → matplotlib. Every function draws on the axes given, or makes a figure; none shows it.
+
+::
+
+    ax = je.plots.entropy_by_depth(profile, network="trained")
+    je.plots.save(je.plots.entropy_figure(profile), "entropy.svg")
+"""
+
+from jaxentropy.plots.activity import firing_rates, patterns, rank_frequency
+from jaxentropy.plots.brackets import bracket_by_depth, total_correlation_by_depth
+from jaxentropy.plots.by_depth import entropy_by_depth, information_by_depth
+from jaxentropy.plots.figures import (
+    close,
+    entropy_figure,
+    figures,
+    firing_figure,
+    information_figure,
+    patterns_figure,
+    rank_figure,
+    save,
+    total_correlation_figure,
+)
+
+__all__ = [
+    "bracket_by_depth",
+    "close",
+    "entropy_by_depth",
+    "entropy_figure",
+    "figures",
+    "firing_figure",
+    "firing_rates",
+    "information_by_depth",
+    "information_figure",
+    "patterns",
+    "patterns_figure",
+    "rank_figure",
+    "rank_frequency",
+    "save",
+    "total_correlation_by_depth",
+    "total_correlation_figure",
+]

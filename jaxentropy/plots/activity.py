@@ -1,0 +1,75 @@
+"""Activity of single neurons and patterns: firing rates, how often patterns recur, and the patterns themselves."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+from jaxentropy.plots.style import (
+    OFF,
+    ON,
+    network_color,
+    new_axes,
+)
+from jaxentropy.recording.packing import identify
+from jaxentropy.recording.recording import Recording
+
+
+def firing_rates(recordings: Mapping[str, Recording], ax: Axes | None = None, *, layer: str) -> Axes:
+    """Histogram of a layer's firing rates (share of a class's inputs for which a neuron is on), over classes."""
+    ax = ax or new_axes()
+    for name, recording in recordings.items():
+        states = recording.states(layer)
+        rates = np.concatenate([states[recording.labels == c].mean(0) for c in np.unique(recording.labels)])
+        heights, edges = np.histogram(rates, bins=20, range=(0, 1))
+        ax.stairs(heights / len(rates), edges, color=network_color(name), lw=1.5, label=name)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("firing rate within a class")
+    ax.set_ylabel("share of neurons")
+    return ax
+
+
+def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
+    """How often a class's commonest pattern is seen, its second commonest …, by layer: mean over classes, log–log."""
+    ax = ax or new_axes()
+    colors = plt.get_cmap("viridis")(np.linspace(0.05, 0.9, len(recording.layers)))
+    classes = np.unique(recording.labels)
+    for layer, words, color in zip(recording.layers, recording.words, colors, strict=True):
+        ranked = [_ranked_counts(words[recording.labels == c]) for c in classes]
+        ranks = min(map(len, ranked))  # beyond that, some class has no pattern to average
+        mean = np.mean([counts[:ranks] for counts in ranked], axis=0)
+        marker = "o" if ranks == 1 else ""
+        ax.loglog(np.arange(1, ranks + 1), mean, color=color, lw=1.6, marker=marker, label=layer)
+    ax.set_ylim(bottom=0.8)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("rank of the pattern within its class")
+    ax.set_ylabel("inputs that show it")
+    return ax
+
+
+def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label: int, most: int = 150) -> Axes:
+    """The activation patterns of one class in one layer as a picture: a row an input, a column a neuron, black is on.
+
+    Neurons are sorted by firing rate; at most ``most`` inputs are drawn.
+    """
+    ax = ax or new_axes()
+    states = recording.take(recording.labels == label).states(layer)
+    order = np.argsort(-states.mean(0), kind="stable")
+    ax.imshow(
+        states[:most, order], cmap=ListedColormap([OFF, ON]), vmin=0, vmax=1,
+        aspect="auto", interpolation="nearest",
+    )  # fmt: skip
+    ax.set_title(layer)
+    ax.set_xlabel("neuron, by firing rate")
+    ax.set_ylabel(f"input of class {recording.class_names[label]}")
+    return ax
+
+
+def _ranked_counts(words: np.ndarray) -> np.ndarray:
+    """How often each different row occurs, commonest first."""
+    return np.sort(np.bincount(identify(words)))[::-1]
