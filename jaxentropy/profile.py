@@ -35,57 +35,11 @@ from jaxentropy.quantities import (
     pattern_quantities,
 )
 from jaxentropy.recording import Recording
+from jaxentropy.schema import described
 from jaxentropy.tally import Tally
 
 Recorded = Recording | Tally
 Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
-
-_LONG_NAMES = {
-    "n": ("inputs of the class", "1"),
-    "neuron_entropy": ("class-conditional neuron entropy, mean over neurons (plug-in)", "bits"),
-    "neuron_entropy_pooled": (
-        "neuron entropy over all classes together, mean over neurons (plug-in)",
-        "bits",
-    ),
-    "neuron_information": ("information of a neuron's state about the class, mean over neurons", "bits"),
-    "neuron_entropy_corrected": (
-        "neuron_entropy, corrected for its bias (Zhang, and half of what may be left)",
-        "bits",
-    ),
-    "neuron_entropy_bias": ("most by which the expectation of neuron_entropy_corrected may be off", "bits"),
-    "neuron_fall": ("fall of neuron_entropy_corrected from a layer to the next", "bits"),
-    "neuron_fall_bias": ("most by which the expectation of neuron_fall may be off", "bits"),
-    "neuron_fall_se": ("standard error of neuron_fall, paired bootstrap over inputs", "bits"),
-    "excess_fall": ("neuron_fall of the trained network minus that of its untrained twin", "bits"),
-    "excess_fall_bias": ("most by which the expectation of excess_fall may be off", "bits"),
-    "excess_fall_se": ("standard error of excess_fall, paired bootstrap over inputs", "bits"),
-    "excess_fall_mean_se": ("standard error of excess_fall's mean over seeds, from the inputs that they share", "bits"),
-    "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
-    "pattern_entropy_se": ("delete-one jackknife standard error of pattern_entropy", "bits"),
-    "pattern_entropy_pooled": ("entropy of the layer's joint pattern over all classes together", "bits"),
-    "pattern_information": (
-        "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",
-        "bits",
-    ),
-    "pattern_lower": ("lower bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
-    "pattern_upper": ("upper bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
-    "copies": ("inputs look like copies or near-copies of each other: error bars and bounds do not hold", "1"),
-    "total_correlation_lower": (
-        "lower limit of the total correlation, sum of neuron entropies less the joint's, for large samples",
-        "bits",
-    ),
-    "total_correlation_upper": ("upper limit of the total correlation, for large samples", "bits"),
-    "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "1"),
-    "patterns": ("different patterns seen", "1"),
-    "unique_fraction": ("different patterns seen / inputs", "1"),
-    "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
-    "coincident_pairs": ("pairs of inputs that share a pattern", "1"),
-    "saturation": ("plug-in pattern entropy / log2 n, its ceiling", "1"),
-    "saturated": ("the sample is too small for the pattern entropy to mean anything", "1"),
-    "saturated_pooled": ("the same for pattern_entropy_pooled", "1"),
-    "always_on": ("share of neurons that are on for every input of the class", "1"),
-    "always_off": ("share of neurons that are off for every input of the class", "1"),
-}
 
 
 def profile(
@@ -216,8 +170,7 @@ def profile(
         variables |= _falls(words, corrected, bias, first, bootstrap, seed)
 
     dataset = xr.Dataset(
-        {name: (*variables[name], dict(zip(("long_name", "units"), _LONG_NAMES[name], strict=True)))
-         for name in _LONG_NAMES if name in variables},
+        described(variables),
         coords={
             "network": list(words),
             "seed": [r.meta.get("seed", i) for i, r in enumerate(next(iter(networks.values())))],

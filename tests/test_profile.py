@@ -10,6 +10,7 @@ import jaxentropy as je
 from jaxentropy.bounds.brackets import Brackets
 from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
 from jaxentropy.quantities import neuron_limits
+from jaxentropy.schema import LONG_NAMES
 from tests import oracles
 from tests.conftest import random_recording
 
@@ -371,3 +372,19 @@ def test_falls_carry_the_bias_of_both_layers(dataset):
     twin = dataset.neuron_fall_bias.sel(network="untrained").values
     np.testing.assert_allclose(dataset.excess_fall_bias, dataset.neuron_fall_bias.sel(network="trained").values + twin)
     assert dataset.neuron_fall_bias.sel(network="shuffled").isnull().all()
+
+
+def test_a_variable_that_nobody_described_is_an_error(monkeypatch):
+    """Planted: a quantity that has no long name. It was once left out in silence."""
+    module = sys.modules["jaxentropy.profile"]
+    known = module.pattern_quantities
+    planted = {"novelty": (("class",), np.zeros((1, 3)))}
+    monkeypatch.setattr(module, "pattern_quantities", lambda *given: known(*given) | planted)
+    with pytest.raises(LookupError, match="novelty computed, but not described"):
+        profile(random_recording(0), bootstrap=0, bounds=False)
+
+
+def test_described_variables_have_one_order_and_an_entry_each(dataset):
+    assert list(dataset.data_vars) == [name for name in LONG_NAMES if name in dataset]
+    for name, variable in dataset.data_vars.items():
+        assert (variable.attrs["long_name"], variable.attrs["units"]) == LONG_NAMES[str(name)]
