@@ -89,8 +89,10 @@ def profile(
         ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
         the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
         neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and they are not given
-        for ``shuffled``. ``copies`` marks classes whose inputs look like copies or near-copies of each other: what is
-        said of them holds for independent inputs only.
+        for ``shuffled``. Beside the means over all neurons stand those without the neurons that are constant over all
+        inputs of all classes (``neuron_entropy_active``, ``neuron_fall_active``; NaN if all are): dead neurons have no
+        entropy, and differ in number from layer to layer (``never_on``). ``copies`` marks classes whose inputs look
+        like copies or near-copies of each other: what is said of them holds for independent inputs only.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
@@ -164,10 +166,7 @@ def profile(
     if bounds:
         variables |= _bounds(words, first, confidence, seed, checkpoints, progress)
     if bootstrap and len(first.layers) > 1:
-        corrected, bias = (
-            dict(zip(words, variables[f"neuron_entropy_{name}"][1], strict=True)) for name in ("corrected", "bias")
-        )
-        variables |= _falls(words, corrected, bias, first, bootstrap, seed)
+        variables |= _falls(words, variables, first, bootstrap, seed)
 
     dataset = xr.Dataset(
         described(variables),
@@ -285,15 +284,40 @@ def _copies(words: Sequence[Sequence[np.ndarray]], first: Recorded, seed: int) -
     return np.array([find_copies(packed, sum(first.widths), seed) is not None for packed in together])
 
 
-def _falls(
-    words: Mapping[str, Sequence[Any]],
-    corrected: dict[str, np.ndarray],
-    bias: dict[str, np.ndarray],
-    first: Recorded,
-    replicates: int,
-    seed: int,
-) -> Cell:
+def _falls(words: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int) -> Cell:
     """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
+    resampled = _resampled(words, first, replicates, seed)
+    # constant neurons are so in every replicate: the mean without them is that of all neurons, times a number
+    active = np.round((1 - made["never_on"][1] - made["never_off"][1]) * np.array(first.widths))
+    without = np.divide(first.widths, active, out=np.full(active.shape, np.nan), where=active > 0)
+    dims = ("seed", "step", "class")
+    result: Cell = {}
+    for kind, scale in (("", np.ones_like(without)), ("_active", without)):
+        corrected, bias = (made[f"neuron_entropy{kind}_{name}"][1] for name in ("corrected", "bias"))
+        fall, off = -np.diff(corrected, axis=2), bias[:, :, :-1] + bias[:, :, 1:]
+        spread = np.full(fall.shape, np.nan)
+        for i, name in enumerate(words):
+            if name in resampled:
+                spread[i] = _spread(-np.diff(resampled[name] * scale[i, ..., None, None], axis=1))
+            else:
+                fall[i] = off[i] = np.nan
+        for name, values in (("", fall), ("_bias", off), ("_se", spread)):
+            result[f"neuron_fall{kind}{name}"] = (("network", *dims), values)
+    if {"trained", "untrained"} <= set(words):
+        fall, off = result["neuron_fall"][1], result["neuron_fall_bias"][1]
+        trained, untrained = (list(words).index(name) for name in ("trained", "untrained"))
+        excess = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
+        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
+        result["excess_fall_bias"] = (dims, off[trained] + off[untrained])
+        result["excess_fall_se"] = (dims, _spread(excess))
+        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
+    return result
+
+
+def _resampled(
+    words: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
     largest = int(np.bincount(first.labels).max())
     resample = partial(
         layer_entropies,
@@ -302,32 +326,13 @@ def _falls(
         replicates=replicates,
         chunk_size=128 if largest <= 128 else 512,
     )
-    fall = {name: -np.diff(entropy, axis=1) for name, entropy in corrected.items()}
-    off = {name: own[:, :-1] + own[:, 1:] for name, own in bias.items()}
-    spread = {name: np.full(values.shape, np.nan) for name, values in fall.items()}
-    resampled = {}
+    found = {}
     for name in words:
-        if name == "shuffled":
-            fall[name] = off[name] = np.full_like(fall[name], np.nan)
-        else:
+        if name != "shuffled":
             by_seed = zip(*words[name], strict=True)
             replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
-            entropies = np.stack([np.asarray(own, float) for own in replicated])
-            resampled[name] = -np.diff(entropies, axis=1)
-            spread[name] = _spread(resampled[name])
-    dims = ("seed", "step", "class")
-    result: Cell = {
-        "neuron_fall": (("network", *dims), np.stack(list(fall.values()))),
-        "neuron_fall_bias": (("network", *dims), np.stack(list(off.values()))),
-        "neuron_fall_se": (("network", *dims), np.stack(list(spread.values()))),
-    }
-    if {"trained", "untrained"} <= set(words):
-        excess = resampled["trained"] - resampled["untrained"]
-        result["excess_fall"] = (dims, fall["trained"] - fall["untrained"])
-        result["excess_fall_bias"] = (dims, off["trained"] + off["untrained"])
-        result["excess_fall_se"] = (dims, _spread(excess))
-        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
-    return result
+            found[name] = np.stack([np.asarray(own, float) for own in replicated])
+    return found
 
 
 def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:

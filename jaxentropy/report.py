@@ -93,7 +93,8 @@ def summary(profile: xr.Dataset) -> str:
         "*per neuron*: mean over the layer's neurons of the entropy of a neuron's state (on or off), H(A∣Y) within a "
         "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
         "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
-        "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
+        "(Good–Turing). *never on*: share of the layer's neurons that are off for every input. *saturated*: classes "
+        "whose pattern entropy tells the size of the sample, not the network; "
         "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ."
         + _explanation(profile),
         "",
@@ -135,7 +136,7 @@ def layer_table(profile: xr.Dataset) -> str:
     head = ["network", "layer", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
     head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
     bracketed = "pattern_lower" in profile
-    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "saturated", "reliability"]
+    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "never on", "saturated", "reliability"]
     rows = []
     for network in profile.network.values if "network" in profile.dims else [None]:
         for layer in profile.layer.values:
@@ -152,6 +153,7 @@ def layer_table(profile: xr.Dataset) -> str:
                     *([_bracket(one)] if bracketed else []),
                     _number(one.unique_fraction, 3),
                     _number(one.coverage, 3),
+                    _number(pooled.never_on, 3),
                     f"{doubt} of {profile.sizes['class']}",
                     _reliability(occupied.reliability.sel(at)),
                 ]

@@ -52,7 +52,7 @@ def test_brackets_and_reliability_have_columns(profile):
 
 def test_without_brackets_there_is_no_column_of_them(profile):
     rows = cells(layer_table(profile))
-    assert list(rows[0])[-4:] == ["unique", "coverage", "saturated", "reliability"]
+    assert list(rows[0])[-5:] == ["unique", "coverage", "never on", "saturated", "reliability"]
     assert "pattern: bracket" not in rows[0]
     assert "bracket" not in summary(profile)
 

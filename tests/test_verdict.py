@@ -359,3 +359,48 @@ def test_tables_are_padded_and_numbers_stand_to_the_right():
 def test_brackets_that_decide_nothing_are_told_pair_by_pair(plain):
     text = je.verdict(bracketed(plain, [(0, 30)] * 3)).text
     assert text.count("0 falls for certain, 2 unreliable") == 6
+
+
+# ---- neurons that never fire
+
+
+def partly_dead(rates, dead, **given) -> je.Recording:
+    """As ``coins``, with so many neurons of each layer switched off."""
+    recording = coins(rates, **given)
+    layers = {layer: np.array(recording.states(layer)) for layer in recording.layers}
+    for states, off in zip(layers.values(), dead, strict=True):
+        states[:, :off] = False
+    return je.Recording.from_activations(layers, recording.labels, meta=recording.meta)
+
+
+def test_dead_neurons_do_not_decide_alone():
+    """0.5 → 0.3 → 0.1 falls in every neuron that lives; 40 dead ones of 64 make the first mean the lower one."""
+    trained, twin = partly_dead([0.5, 0.3, 0.1], [40, 0, 1]), coins([0.5, 0.3, 0.1], seed=1)
+    verdict = judged({"trained": trained, "untrained": twin})
+    assert words(verdict, "neuron", "trained") == ["rises", "falls"]
+    assert words(verdict, "neuron_monotone", "trained") == "contradicted"
+    assert words(verdict, "neuron_active", "trained") == ["falls", "falls"]
+    assert words(verdict, "neuron_active_monotone", "trained") == "holds"
+    assert verdict.table.neuron_active_mean.sel(network="trained").values.tolist() == ["falls", "falls"]
+    assert words(verdict, "neuron_active", "shuffled") == ["undecided"] * 2
+    assert "Of fc1's 64 neurons 62 % never fire (untrained 0 %); of fc3's 64 neurons 2 % never fire" in verdict.text
+    without = "*without the neurons that are constant over all inputs*: at every step for 2 of 2 classes"
+    assert f"The trained network {without}" in verdict.text
+    assert "*Over all neurons*: at every step for 0 of 2 classes; contradicted (a step rises) for 2" in verdict.text
+    assert f"The untrained network {without}" not in verdict.text
+    assert "neuron that is not constant, trained" in verdict.markdown()
+
+
+def test_dead_neurons_that_change_no_answer_take_one_sentence():
+    verdict = judged({"recorded": partly_dead([0.5, 0.3], [4, 4])})
+    assert "Of fc1's 64 neurons 6 % never fire; of fc2's 64 neurons 6 % never fire. Without the" in verdict.text
+    assert "the answer is the same" in verdict.text
+    assert "not constant" not in verdict.markdown()
+    assert "constant" not in judged({"recorded": coins([0.5, 0.3])}).text
+
+
+def test_a_layer_of_dead_neurons_only_is_undecided_without_them():
+    verdict = judged({"recorded": partly_dead([0.5, 0.3], [0, 64])})
+    assert words(verdict, "neuron", "recorded") == ["falls"]
+    assert words(verdict, "neuron_active", "recorded") == ["undecided"]
+    assert "Of fc2's 64 neurons 100 % never fire" in verdict.text
