@@ -149,7 +149,7 @@ def _judge_neurons(profile: xr.Dataset, name: str, of: str, smallest: float) -> 
     each = _judge(fall, error, bias, smallest)
     enough = error.notnull()
     mean_fall, mean_bias = (x.where(enough).mean("class") for x in (fall, bias))
-    mean_error = np.sqrt((error**2).sum("class")) / enough.sum("class")
+    mean_error = (error**2).sum("class") ** 0.5 / enough.sum("class")
     return {
         name: each,
         f"{name}_mean": _judge(mean_fall, mean_error, mean_bias, smallest),
