@@ -33,6 +33,7 @@ from jaxentropy.quantities import (
     estimate_tables,
     neuron_quantities,
     pattern_quantities,
+    pattern_shares,
 )
 from jaxentropy.recording import Recording
 from jaxentropy.schema import described
@@ -86,13 +87,15 @@ def profile(
         A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
         ``excess_fall`` too. ``saturated`` marks cells whose pattern entropy says more of the sample than of the
         network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with one pattern.
-        ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
-        the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
-        neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and they are not given
-        for ``shuffled``. Beside the means over all neurons stand those without the neurons that are constant over all
-        inputs of all classes (``neuron_entropy_active``, ``neuron_fall_active``; NaN if all are): dead neurons have no
-        entropy, and differ in number from layer to layer (``never_on``). ``copies`` marks classes whose inputs look
-        like copies or near-copies of each other: what is said of them holds for independent inputs only.
+        ``pattern_information`` is NaN wherever it would rest on such a cell. ``pattern_entropy_per_neuron`` and
+        ``pattern_entropy_share`` (of ``pattern_ceiling``) compare layers of different widths. ``neuron_fall`` and
+        ``excess_fall`` are of the corrected neuron entropies, since the plug-in's bias differs between layers with many
+        and with few constant neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and
+        they are not given for ``shuffled``. Beside the means over all neurons stand those without the neurons that are
+        constant over all inputs of all classes (``neuron_entropy_active``, ``neuron_fall_active``; NaN if all are):
+        dead neurons have no entropy, and differ in number from layer to layer (``never_on``). ``copies`` marks classes
+        whose inputs look like copies or near-copies of each other: what is said of them holds for independent inputs
+        only.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
@@ -160,6 +163,7 @@ def profile(
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
     variables["n"] = (("class",), np.asarray(tables[0][0].n)[0, 0].astype(np.int64))
     dims, coverage = variables["coverage"]
+    variables |= pattern_shares(variables["pattern_entropy"][1], first.widths, variables["n"][1])
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     if not apart:
         variables["copies"] = (("class",), _copies(words.get("untrained") or next(iter(words.values())), first, seed))

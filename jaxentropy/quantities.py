@@ -209,6 +209,24 @@ def pattern_quantities(
     return averaged | flags
 
 
+def pattern_shares(entropy: np.ndarray, widths: Sequence[int], n: np.ndarray) -> Cell:
+    """Pattern entropies ``[network, seed, layer, class, estimator]`` by what a layer can hold, and a sample can show.
+
+    The ceiling is the smaller of the two, in bits: one a neuron, and log2 n. Estimators that allow for patterns not
+    seen may pass log2 n, so that their share may pass 1. NaN for an empty class, and the share for one of one input.
+    """
+    width = np.asarray(widths, float)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ceiling = np.where(n > 0, np.minimum(width, np.log2(n)), np.nan)
+        share = np.where(ceiling > 0, 1 / ceiling, np.nan)[..., None] * entropy
+    dims = ("network", "seed", "layer", "class", "estimator")
+    return {
+        "pattern_ceiling": (("layer", "class"), ceiling),
+        "pattern_entropy_per_neuron": (dims, entropy / width[..., None]),
+        "pattern_entropy_share": (dims, share),
+    }
+
+
 def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, Any, Any, Any]:
     """(different patterns, coverage, coincident pairs, saturation, saturated) of each class."""
     n, j = counts.n.astype(float), counts.j[..., None, :].astype(float)

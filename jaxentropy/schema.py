@@ -40,6 +40,9 @@ LONG_NAMES = {
     "excess_fall_mean_se": ("standard error of excess_fall's mean over seeds, from the inputs that they share", "bits"),
     "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
     "pattern_entropy_se": ("delete-one jackknife standard error of pattern_entropy", "bits"),
+    "pattern_ceiling": ("most that pattern_entropy can be: one bit a neuron, and log2 n for the plug-in", "bits"),
+    "pattern_entropy_per_neuron": ("pattern_entropy / neurons of the layer", "bits"),
+    "pattern_entropy_share": ("pattern_entropy / pattern_ceiling", "1"),
     "pattern_entropy_pooled": ("entropy of the layer's joint pattern over all classes together", "bits"),
     "pattern_information": (
         "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",

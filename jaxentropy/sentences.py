@@ -1,4 +1,6 @@
-"""Words of a verdict → sentences on the neurons that are constant."""
+"""Words of a verdict → sentences on the neurons that are constant, and on the layers' widths."""
+
+from collections.abc import Mapping
 
 import xarray as xr
 
@@ -62,3 +64,24 @@ def _differs(words: xr.Dataset) -> bool:
     """Whether the classes' counts, or the words on their mean, are others without constant neurons."""
     counts = {monotone_counts(words, name)[0] for name in ("neuron", "neuron_active")}
     return len(counts) > 1 or not words.neuron_mean.equals(words.neuron_active_mean)
+
+
+def pair_name(shallower: str, deeper: str, widths: Mapping[str, int]) -> str:
+    """``fc1→fc3``, with the widths if they differ: ``fc1→fc3 (256→10)``."""
+    a, b = widths[shallower], widths[deeper]
+    return f"{shallower}→{deeper}" + (f" ({a}→{b})" if a != b else "")
+
+
+def widths_sentence(widths: Mapping[str, int], narrowing: bool, bracketed: bool) -> list[str]:
+    """The widths of the layers and what they force; nothing if all are equal."""
+    if len(set(widths.values())) < 2:
+        return []
+    named = ", ".join(f"{layer} {width}" for layer, width in widths.items())
+    sentence = f"A layer of d neurons cannot hold more than d bits, and the layers differ in width: {named}."
+    if narrowing:
+        by = ("by its lower limit, or " if bracketed else "") + "by its estimate less 1.96 standard errors"
+        sentence += (
+            f" *Falls by width*: the shallower layer holds more bits ({by}) than the deeper one has neurons. The fall "
+            "is true, but the widths alone force it."
+        )
+    return [sentence]

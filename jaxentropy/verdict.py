@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
-from jaxentropy.sentences import constant_neurons, monotone_counts
+from jaxentropy.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 
 CONFIDENCE = 0.95
 MIN_INPUTS = 10
@@ -35,8 +35,9 @@ class Verdict:
             the neurons that are constant over all inputs; and ``excess (class, step)`` says whether the trained network
             falls *more* or *less* than its untrained twin (or *undecided*), if both are there.
             ``pattern (network, class, pair)`` compares any two layers, the deeper to the shallower (``fc1→fc3``; the
-            steps are among them): *falls for certain*, *rises for certain*, *likely falls*, *likely rises* or
-            *undecided*. The flag ``pattern_unreliable``, of the same dimensions, says where point estimates are not
+            steps are among them): *falls for certain*, *rises for certain*, *likely falls*, *likely rises*,
+            *falls by width* (the deeper layer has too few neurons to hold what the shallower one does) or *undecided*.
+            The flag ``pattern_unreliable``, of the same dimensions, says where point estimates are not
             trusted, so that only the brackets could decide.
         text: the same in a few sentences, with a table of the pairs of layers (Markdown).
     """
@@ -87,6 +88,11 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     the number of pairs and classes. It holds for any number of inputs, drawn independently of each other and of the
     network: not strictly for the network's own training images, and not where the profile's ``copies`` says that inputs
     look like copies of each other, so that all is *undecided* there.
+
+    A layer of d neurons cannot hold more than d bits. Where the deeper layer has fewer neurons than the shallower one
+    has bits, by its lower limit in every seed, the fall is no work of the network: *falls by width* stands there in
+    place of *falls for certain*. So it does in place of *likely falls* where the shallower estimate less 1.96 standard
+    errors exceeds the deeper layer's width in every seed.
 
     Where brackets do not decide, it *likely* falls or rises by ``estimator``: the normal 95 % interval of the
     difference, of the two jackknife errors added in squares as if independent (though the same inputs stand behind
@@ -177,11 +183,14 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
     unreliable_a, unreliable_b = both(_unreliable(profile))
     unreliable = (unreliable_a | unreliable_b).any("seed")
     likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, how="likely ")
-    pattern = likely.where(~unreliable, "undecided")
+    width = xr.DataArray(profile.width.values[later], dims="pair", coords={"pair": names})
+    forced = (likely == "likely falls") & (entropy_a - _Z * error_a > width).all("seed")
+    pattern = xr.where(forced, "falls by width", likely).where(~unreliable, "undecided")
     if _bracketed(profile):
         (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
         falls, rises = (upper_b < lower_a).all("seed"), (lower_b > upper_a).all("seed")
-        pattern = xr.where(falls, "falls for certain", xr.where(rises, "rises for certain", pattern))
+        fallen = xr.where((lower_a > width).all("seed"), "falls by width", "falls for certain")
+        pattern = xr.where(falls, fallen, xr.where(rises, "rises for certain", pattern))
     table = {"pattern": pattern.where(~profile.copies, "undecided"), "pattern_unreliable": unreliable}
     return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
 
@@ -210,7 +219,14 @@ def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.
     return xr.where(above, high, xr.where(below, low, "undecided"))
 
 
-_PATTERN_WORDS = ("falls for certain", "likely falls", "rises for certain", "likely rises", "undecided")
+_PATTERN_WORDS = (
+    "falls for certain",
+    "likely falls",
+    "falls by width",
+    "rises for certain",
+    "likely rises",
+    "undecided",
+)
 _ORDER = ("falls", "more", "rises", "less", *_PATTERN_WORDS, "unreliable")
 
 
@@ -292,7 +308,13 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     """The answer on pattern entropy for the first of the networks, and the pairs of layers of all of them."""
     one = table.sel(network=networks[0])
     bracketed, layers = _bracketed(profile), [str(layer) for layer in profile.layer.values]
-    counts = [f"{_number(one.pattern, word)} {word}" for word in _PATTERN_WORDS if bracketed or "certain" not in word]
+    widths = dict(zip(layers, profile.width.values.tolist(), strict=True))
+    narrowing = any(b < a for a, b in combinations(widths.values(), 2))
+    counts = [
+        f"{_number(one.pattern, word)} {word}"
+        for word in _PATTERN_WORDS
+        if (bracketed or "certain" not in word) and (narrowing or "width" not in word)
+    ]
     answer = [
         f"**Does pattern entropy fall with depth?** The {networks[0]} network, each layer against each deeper one. "
         f"Of {one.pattern.size} cells (a class and a pair of layers): {', '.join(counts)}."
@@ -309,6 +331,7 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
             "number of inputs drawn independently of each other and of the network, so not strictly for the images it "
             "was trained on."
         )
+    answer += widths_sentence(widths, narrowing, bracketed)
     unreliable = _unreliable(profile).sel(network=networks[0]).any("seed")
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
     answer.append(
@@ -320,16 +343,18 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     )
     told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
     shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    bracketed = _bracketed(profile)
     if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
         shown = np.ones_like(shown)
 
     def named(words: xr.DataArray) -> str:
         """The tally, which says so where brackets were asked and no class falls for certain."""
-        none = bracketed and not (words == "falls for certain").any()
+        none = bracketed and not words.isin(["falls for certain", "falls by width"]).any()
         return ("0 falls for certain, " if none else "") + _tally(words)
 
-    rows = [[str(pair), *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]]
+    labels = dict(zip(table.pair.values, (pair_name(*pair, widths) for pair in combinations(layers, 2)), strict=True))
+    rows = [
+        [labels[pair], *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
+    ]
     parts = [" ".join(answer)]
     if rows:
         parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))

@@ -464,3 +464,21 @@ def test_dead_neurons_change_nothing_of_the_active_ones(partly_dead):
     counted = profile(je.Tally.of(a))
     for name in ("neuron_entropy_active", "neuron_entropy_active_corrected", "neuron_entropy_active_bias", "never_on"):
         xr.testing.assert_allclose(counted[name], found[name])
+
+
+def test_pattern_entropies_by_width_and_ceiling():
+    """3 and 40 fair coins, 64 inputs a class: the ceilings are 3 bits, and log2 64 = 6; no input, no ceiling."""
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 64 + [2] * 64 + [3])
+    states = {"a": rng.random((129, 3)) < 0.5, "b": rng.random((129, 40)) < 0.5}
+    found = profile(je.Recording.from_activations(states, labels), bootstrap=0, bounds=False)
+    np.testing.assert_allclose(found.pattern_ceiling, [[3, np.nan, 3, 0], [6, np.nan, 6, 0]])
+    for i, (layer, width) in enumerate((("a", 3), ("b", 40))):
+        for c in (0, 2):
+            at = found.sel(layer=layer, estimator="plugin").isel({"class": c})
+            mine = states[layer][labels == c]
+            bits = oracles.plugin(list(np.unique(mine, axis=0, return_counts=True)[1]))
+            assert float(at.pattern_entropy_per_neuron) == pytest.approx(bits / width)
+            assert float(at.pattern_entropy_share) == pytest.approx(bits / (3, 6)[i])
+    assert found.pattern_entropy_share.isel({"class": [1, 3]}).isnull().all()
+    assert float(found.pattern_entropy_share.sel(layer="b", estimator="plugin").isel({"class": 0})) == pytest.approx(1)

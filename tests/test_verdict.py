@@ -403,3 +403,56 @@ def test_a_layer_of_dead_neurons_only_is_undecided_without_them():
     assert words(verdict, "neuron", "recorded") == ["falls"]
     assert words(verdict, "neuron_active", "recorded") == ["undecided"]
     assert "Of fc2's 64 neurons 100 % never fire" in verdict.text
+
+
+# ---- layers of different widths
+
+
+@pytest.fixture(scope="module")
+def narrowing() -> xr.Dataset:
+    """Two seeds of 24, 24 and 4 neurons."""
+    group = []
+    for s in (0, 1):
+        full = coins([0.5, 0.5, 0.5], n=60, width=24, seed=s)
+        layers = {layer: full.states(layer)[:, : 4 if layer == "fc3" else 24] for layer in full.layers}
+        group.append(je.Recording.from_activations(layers, full.labels, meta=full.meta))
+    return je.profile({"trained": group}, bootstrap=50, bounds=False)
+
+
+def test_a_fall_that_the_widths_force_is_named_so(narrowing):
+    """More than 4 bits do not go into 4 neurons; fc1 has 8 at least, fc2 between 3.5 and 6."""
+    verdict = je.verdict(bracketed(narrowing, [(8, 20), (3.5, 6), (1, 3)]))
+    assert words(verdict, "pattern", "trained") == ["falls for certain", "falls by width", "falls for certain"]
+    assert "fc1 24, fc2 24, fc3 4" in verdict.text
+    assert "4 falls for certain, 0 likely falls, 2 falls by width" in verdict.text
+    rows = [line.strip("| ").split(" | ") for line in verdict.text.splitlines() if line.startswith("| fc")]
+    assert [(row[0].strip(), row[1].strip()) for row in rows] == [
+        ("fc1→fc2", "2 falls for certain"),
+        ("fc1→fc3 (24→4)", "2 falls by width"),
+        ("fc2→fc3 (24→4)", "2 falls for certain"),
+    ]
+    assert verdict.table.pair.values.tolist() == ["fc1→fc2", "fc1→fc3", "fc2→fc3"]
+    exactly = je.verdict(bracketed(narrowing, [(4, 20), (4, 20), (1, 3)]))
+    assert "falls by width" not in exactly.table.pattern.values  # 4 bits do go into 4 neurons
+
+
+def test_width_forces_a_fall_in_every_seed_or_not_at_all(narrowing):
+    full = bracketed(narrowing, [(8, 20), (8, 20), (1, 3)])
+    other = (full.layer == "fc1") & (full.seed == 1)
+    full["pattern_lower"] = xr.where(other, 3.5, full.pattern_lower).transpose(*full.saturated.dims)
+    assert words(je.verdict(full), "pattern", "trained") == ["undecided", "falls for certain", "falls by width"]
+
+
+@pytest.mark.parametrize(("error", "word"), [(0.5, "falls by width"), (0.52, "likely falls")])
+def test_a_likely_fall_that_the_widths_force_is_named_so(narrowing, error, word):
+    """5 bits less 1.96 standard errors are above 4, or below; an unreliable estimate forces nothing."""
+    full = estimated(bracketed(narrowing, [(0, 24)] * 2 + [(0, 4)], "good"), [5.0, 5.0, 1.0], error)
+    assert words(je.verdict(full), "pattern", "trained") == ["undecided", word, word]
+    weak = estimated(bracketed(narrowing, [(0, 24)] * 2 + [(0, 4)], "weak"), [5.0, 5.0, 1.0], error)
+    assert words(je.verdict(weak), "pattern", "trained") == ["undecided"] * 3
+
+
+def test_layers_of_one_width_have_no_sentence_on_it(plain):
+    text = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)])).text
+    assert "width" not in text
+    assert "(24→24)" not in text
