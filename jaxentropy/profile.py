@@ -33,59 +33,14 @@ from jaxentropy.quantities import (
     estimate_tables,
     neuron_quantities,
     pattern_quantities,
+    pattern_shares,
 )
 from jaxentropy.recording.packing import unpack
 from jaxentropy.recording.recording import Recording
+from jaxentropy.schema import described
 
 Recorded = Recording | Tally
 Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
-
-_LONG_NAMES = {
-    "n": ("inputs of the class", "1"),
-    "neuron_entropy": ("class-conditional neuron entropy, mean over neurons (plug-in)", "bits"),
-    "neuron_entropy_pooled": (
-        "neuron entropy over all classes together, mean over neurons (plug-in)",
-        "bits",
-    ),
-    "neuron_information": ("information of a neuron's state about the class, mean over neurons", "bits"),
-    "neuron_entropy_corrected": (
-        "neuron_entropy, corrected for its bias (Zhang, and half of what may be left)",
-        "bits",
-    ),
-    "neuron_entropy_bias": ("most by which the expectation of neuron_entropy_corrected may be off", "bits"),
-    "neuron_fall": ("fall of neuron_entropy_corrected from a layer to the next", "bits"),
-    "neuron_fall_bias": ("most by which the expectation of neuron_fall may be off", "bits"),
-    "neuron_fall_se": ("standard error of neuron_fall, paired bootstrap over inputs", "bits"),
-    "excess_fall": ("neuron_fall of the trained network minus that of its untrained twin", "bits"),
-    "excess_fall_bias": ("most by which the expectation of excess_fall may be off", "bits"),
-    "excess_fall_se": ("standard error of excess_fall, paired bootstrap over inputs", "bits"),
-    "excess_fall_mean_se": ("standard error of excess_fall's mean over seeds, from the inputs that they share", "bits"),
-    "pattern_entropy": ("class-conditional entropy of the layer's joint pattern", "bits"),
-    "pattern_entropy_se": ("delete-one jackknife standard error of pattern_entropy", "bits"),
-    "pattern_entropy_pooled": ("entropy of the layer's joint pattern over all classes together", "bits"),
-    "pattern_information": (
-        "pattern_entropy_pooled minus its class-conditional mean; NaN if either is saturated",
-        "bits",
-    ),
-    "pattern_lower": ("lower bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
-    "pattern_upper": ("upper bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
-    "copies": ("inputs look like copies or near-copies of each other: error bars and bounds do not hold", "1"),
-    "total_correlation_lower": (
-        "lower limit of the total correlation, sum of neuron entropies less the joint's, for large samples",
-        "bits",
-    ),
-    "total_correlation_upper": ("upper limit of the total correlation, for large samples", "bits"),
-    "reliability": ("what an estimate of pattern_entropy is worth, by its coverage", "1"),
-    "patterns": ("different patterns seen", "1"),
-    "unique_fraction": ("different patterns seen / inputs", "1"),
-    "coverage": ("Good-Turing sample coverage: share of the pattern distribution that was seen", "1"),
-    "coincident_pairs": ("pairs of inputs that share a pattern", "1"),
-    "saturation": ("plug-in pattern entropy / log2 n, its ceiling", "1"),
-    "saturated": ("the sample is too small for the pattern entropy to mean anything", "1"),
-    "saturated_pooled": ("the same for pattern_entropy_pooled", "1"),
-    "always_on": ("share of neurons that are on for every input of the class", "1"),
-    "always_off": ("share of neurons that are off for every input of the class", "1"),
-}
 
 
 def profile(
@@ -132,11 +87,15 @@ def profile(
         A Dataset; see each variable's ``long_name`` and ``units``. With ``trained`` and ``untrained`` networks it has
         ``excess_fall`` too. ``saturated`` marks cells whose pattern entropy says more of the sample than of the
         network: plug-in above 90 % of log2 n, coverage below 0.5, or fewer than 10 pairs of inputs with one pattern.
-        ``pattern_information`` is NaN wherever it would rest on such a cell. ``neuron_fall`` and ``excess_fall`` are of
-        the corrected neuron entropies, since the plug-in's bias differs between layers with many and with few constant
-        neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and they are not given
-        for ``shuffled``. ``copies`` marks classes whose inputs look like copies or near-copies of each other: what is
-        said of them holds for independent inputs only.
+        ``pattern_information`` is NaN wherever it would rest on such a cell. ``pattern_entropy_per_neuron`` and
+        ``pattern_entropy_share`` (of ``pattern_ceiling``) compare layers of different widths. ``neuron_fall`` and
+        ``excess_fall`` are of the corrected neuron entropies, since the plug-in's bias differs between layers with many
+        and with few constant neurons; ``neuron_fall_bias`` is the most by which their expectation may still be off, and
+        they are not given for ``shuffled``. Beside the means over all neurons stand those without the neurons that are
+        constant over all inputs of all classes (``neuron_entropy_active``, ``neuron_fall_active``; NaN if all are):
+        dead neurons have no entropy, and differ in number from layer to layer (``never_on``). ``copies`` marks classes
+        whose inputs look like copies or near-copies of each other: what is said of them holds for independent inputs
+        only.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
@@ -204,20 +163,17 @@ def profile(
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
     variables["n"] = (("class",), np.asarray(tables[0][0].n)[0, 0].astype(np.int64))
     dims, coverage = variables["coverage"]
+    variables |= pattern_shares(variables["pattern_entropy"][1], first.widths, variables["n"][1])
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     if not apart:
         variables["copies"] = (("class",), _copies(words.get("untrained") or next(iter(words.values())), first, seed))
     if bounds:
         variables |= _bounds(words, first, confidence, seed, checkpoints, progress)
     if bootstrap and len(first.layers) > 1:
-        corrected, bias = (
-            dict(zip(words, variables[f"neuron_entropy_{name}"][1], strict=True)) for name in ("corrected", "bias")
-        )
-        variables |= _falls(words, corrected, bias, first, bootstrap, seed)
+        variables |= _falls(words, variables, first, bootstrap, seed)
 
     dataset = xr.Dataset(
-        {name: (*variables[name], dict(zip(("long_name", "units"), _LONG_NAMES[name], strict=True)))
-         for name in _LONG_NAMES if name in variables},
+        described(variables),
         coords={
             "network": list(words),
             "seed": [r.meta.get("seed", i) for i, r in enumerate(next(iter(networks.values())))],
@@ -332,15 +288,40 @@ def _copies(words: Sequence[Sequence[np.ndarray]], first: Recorded, seed: int) -
     return np.array([find_copies(packed, sum(first.widths), seed) is not None for packed in together])
 
 
-def _falls(
-    words: Mapping[str, Sequence[Any]],
-    corrected: dict[str, np.ndarray],
-    bias: dict[str, np.ndarray],
-    first: Recorded,
-    replicates: int,
-    seed: int,
-) -> Cell:
+def _falls(words: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int) -> Cell:
     """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
+    resampled = _resampled(words, first, replicates, seed)
+    # constant neurons are so in every replicate: the mean without them is that of all neurons, times a number
+    active = np.round((1 - made["never_on"][1] - made["never_off"][1]) * np.array(first.widths))
+    without = np.divide(first.widths, active, out=np.full(active.shape, np.nan), where=active > 0)
+    dims = ("seed", "step", "class")
+    result: Cell = {}
+    for kind, scale in (("", np.ones_like(without)), ("_active", without)):
+        corrected, bias = (made[f"neuron_entropy{kind}_{name}"][1] for name in ("corrected", "bias"))
+        fall, off = -np.diff(corrected, axis=2), bias[:, :, :-1] + bias[:, :, 1:]
+        spread = np.full(fall.shape, np.nan)
+        for i, name in enumerate(words):
+            if name in resampled:
+                spread[i] = _spread(-np.diff(resampled[name] * scale[i, ..., None, None], axis=1))
+            else:
+                fall[i] = off[i] = np.nan
+        for name, values in (("", fall), ("_bias", off), ("_se", spread)):
+            result[f"neuron_fall{kind}{name}"] = (("network", *dims), values)
+    if {"trained", "untrained"} <= set(words):
+        fall, off = result["neuron_fall"][1], result["neuron_fall_bias"][1]
+        trained, untrained = (list(words).index(name) for name in ("trained", "untrained"))
+        excess = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
+        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
+        result["excess_fall_bias"] = (dims, off[trained] + off[untrained])
+        result["excess_fall_se"] = (dims, _spread(excess))
+        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
+    return result
+
+
+def _resampled(
+    words: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
     largest = int(np.bincount(first.labels).max())
     resample = partial(
         layer_entropies,
@@ -349,32 +330,13 @@ def _falls(
         replicates=replicates,
         chunk_size=128 if largest <= 128 else 512,
     )
-    fall = {name: -np.diff(entropy, axis=1) for name, entropy in corrected.items()}
-    off = {name: own[:, :-1] + own[:, 1:] for name, own in bias.items()}
-    spread = {name: np.full(values.shape, np.nan) for name, values in fall.items()}
-    resampled = {}
+    found = {}
     for name in words:
-        if name == "shuffled":
-            fall[name] = off[name] = np.full_like(fall[name], np.nan)
-        else:
+        if name != "shuffled":
             by_seed = zip(*words[name], strict=True)
             replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
-            entropies = np.stack([np.asarray(own, float) for own in replicated])
-            resampled[name] = -np.diff(entropies, axis=1)
-            spread[name] = _spread(resampled[name])
-    dims = ("seed", "step", "class")
-    result: Cell = {
-        "neuron_fall": (("network", *dims), np.stack(list(fall.values()))),
-        "neuron_fall_bias": (("network", *dims), np.stack(list(off.values()))),
-        "neuron_fall_se": (("network", *dims), np.stack(list(spread.values()))),
-    }
-    if {"trained", "untrained"} <= set(words):
-        excess = resampled["trained"] - resampled["untrained"]
-        result["excess_fall"] = (dims, fall["trained"] - fall["untrained"])
-        result["excess_fall_bias"] = (dims, off["trained"] + off["untrained"])
-        result["excess_fall_se"] = (dims, _spread(excess))
-        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
-    return result
+            found[name] = np.stack([np.asarray(own, float) for own in replicated])
+    return found
 
 
 def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:

@@ -100,7 +100,8 @@ def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
         share = n / n.sum(-1, keepdims=True)
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
-    neuron = _binary_entropy(rate).mean(-1)
+    by_neuron = _binary_entropy(rate)
+    neuron = by_neuron.mean(-1)
     least, most = neuron_limits(by_class.on, by_class.n)
     pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
@@ -111,8 +112,30 @@ def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
         "neuron_information": ((), pooled_entropy - np.where(empty, 0.0, share * neuron).sum(-1)),
         "always_on": (("class",), constant[1]),
         "always_off": (("class",), constant[0]),
+        **_active_quantities(by_class, pooled, by_neuron),
     }
     return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+
+
+def _active_quantities(by_class: PatternCounts, pooled: PatternCounts, by_neuron: np.ndarray) -> Cell:
+    """The means over the neurons that are not constant over all inputs, and how many are; ``[seed, shuffle, ...]``.
+
+    Of a neuron that is constant, each class's entropy is zero, and so is that of every resampled class.
+    """
+    total = pooled.n[..., None]
+    never_on, never_off = pooled.on == 0, pooled.on == total
+    active = ~never_on & ~never_off
+    least, most = neuron_limits(by_class.on, by_class.n, active)
+    with np.errstate(invalid="ignore"):
+        entropy = by_neuron.sum(-1, where=active) / active.sum(-1)
+    shares = [np.where(total > 0, never, np.nan)[..., 0, :].mean(-1) for never in (never_on, never_off)]
+    return {
+        "neuron_entropy_active": (("class",), entropy),
+        "neuron_entropy_active_corrected": (("class",), (least + most) / 2),
+        "neuron_entropy_active_bias": (("class",), (most - least) / 2),
+        "never_on": ((), shares[0]),
+        "never_off": ((), shares[1]),
+    }
 
 
 _TANGENT = 0.1
@@ -120,8 +143,8 @@ _TANGENT = 0.1
 changed once dearer."""
 
 
-def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over neurons of two estimates of their entropy whose expectations lie below and above it, in bits.
+def neuron_limits(on: Array, n: Array, chosen: Array | bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over (chosen) neurons of two estimates of their entropy whose expectations lie below and above it, in bits.
 
     Whatever the rates p of the neurons are. The first is Zhang's ("Entropy estimation in Turing's perspective", 2012),
     (k/n)·(ψ(n) − ψ(k)) nats and the same for n − k: it lacks Σ p·(1 − p)^v / v over v ≥ n, which is at most
@@ -132,8 +155,10 @@ def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
     Args:
         on: ``int[..., neuron]``, for how many inputs each neuron is on.
         n: ``int[...]``, of how many inputs.
+        chosen: ``bool[..., neuron]``, the neurons that are in the mean. The limits hold for neurons that were chosen
+            without regard to these inputs.
 
-    Edge contract: NaN without inputs; 0 and 1 bit with one.
+    Edge contract: NaN without inputs, and without a chosen neuron; 0 and 1 bit with one input.
     """
     k, n = np.asarray(on, float), np.asarray(n, float)[..., None]
     e1 = exp1(_TANGENT) * np.exp(_TANGENT)
@@ -144,9 +169,11 @@ def neuron_limits(on: Array, n: Array) -> tuple[np.ndarray, np.ndarray]:
         below = parts[0] + parts[1]
         rare = np.minimum(k, n - k)
         lacking = np.where(rare == 0, level / (n - 1), np.where(rare == 1, slope / n, 0.0))
-        bits = [x.mean(-1) / math.log(2) for x in (below, below + lacking)]
-    least, most = (np.where(n[..., 0] > 0, x, np.nan) for x in bits)
-    return least, np.where(n[..., 0] == 1, 1.0, most)
+        chosen = np.broadcast_to(chosen, below.shape)
+        number = chosen.sum(-1)
+        bits = [x.sum(-1, where=chosen) / number / math.log(2) for x in (below, below + lacking)]
+    least, most = (np.where((n[..., 0] > 0) & (number > 0), x, np.nan) for x in bits)
+    return least, np.where((n[..., 0] == 1) & (number > 0), 1.0, most)
 
 
 def _binary_entropy(rate: Array) -> np.ndarray:
@@ -180,6 +207,24 @@ def pattern_quantities(
     averaged = {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
     flags = {"saturated": (("class",), saturated.any(1)), "saturated_pooled": ((), saturated_pooled.any(1))}
     return averaged | flags
+
+
+def pattern_shares(entropy: np.ndarray, widths: Sequence[int], n: np.ndarray) -> Cell:
+    """Pattern entropies ``[network, seed, layer, class, estimator]`` by what a layer can hold, and a sample can show.
+
+    The ceiling is the smaller of the two, in bits: one a neuron, and log2 n. Estimators that allow for patterns not
+    seen may pass log2 n, so that their share may pass 1. NaN for an empty class, and the share for one of one input.
+    """
+    width = np.asarray(widths, float)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ceiling = np.where(n > 0, np.minimum(width, np.log2(n)), np.nan)
+        share = np.where(ceiling > 0, 1 / ceiling, np.nan)[..., None] * entropy
+    dims = ("network", "seed", "layer", "class", "estimator")
+    return {
+        "pattern_ceiling": (("layer", "class"), ceiling),
+        "pattern_entropy_per_neuron": (dims, entropy / width[..., None]),
+        "pattern_entropy_share": (dims, share),
+    }
 
 
 def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, Any, Any, Any]:

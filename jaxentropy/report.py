@@ -92,8 +92,12 @@ def summary(profile: xr.Dataset) -> str:
         "",
         "*per neuron*: mean over the layer's neurons of the entropy of a neuron's state (on or off), H(A∣Y) within a "
         "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
-        "a class. *unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
-        "(Good–Turing). *saturated*: classes whose pattern entropy tells the size of the sample, not the network; "
+        "a class; a layer of d neurons holds at most d bits, and of n inputs the plug-in sees at most log2 n. "
+        "*bits/neuron*, *of ceiling*: the last estimate, divided by d, and by the smaller of d and log2 n (above 1: "
+        "the estimate allows for patterns not seen). "
+        "*unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
+        "(Good–Turing). *never on*: share of the layer's neurons that are off for every input. *saturated*: classes "
+        "whose pattern entropy tells the size of the sample, not the network; "
         "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ."
         + _explanation(profile),
         "",
@@ -132,10 +136,11 @@ def layer_table(profile: xr.Dataset) -> str:
     saturated = profile.saturated.any("seed") if "seed" in profile.dims else profile.saturated
     estimators = [str(e) for e in profile.estimator.values]
     shown = [e for e in ("plugin", "chao_wang_jost") if e in estimators]
-    head = ["network", "layer", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
+    head = ["network", "layer", "neurons", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
     head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
     bracketed = "pattern_lower" in profile
-    head += ["pattern: bracket"] * bracketed + ["unique", "coverage", "saturated", "reliability"]
+    head += ["bits/neuron", "of ceiling"] * bool(shown) + ["pattern: bracket"] * bracketed
+    head += ["unique", "coverage", "never on", "saturated", "reliability"]
     rows = []
     for network in profile.network.values if "network" in profile.dims else [None]:
         for layer in profile.layer.values:
@@ -147,11 +152,14 @@ def layer_table(profile: xr.Dataset) -> str:
                 [
                     "—" if network is None else str(network),
                     str(layer),
+                    str(int(one.width)),
                     *(_number(v, 3) for v in (conditional, pooled.neuron_entropy_pooled, pooled.neuron_information)),
                     *(_number(one.pattern_entropy.sel(estimator=e), 2, doubt=bool(doubt)) for e in shown),
+                    *(_number(v.sel(estimator=e), 2, doubt=bool(doubt)) for e in shown[-1:] for v in _shares(one)),
                     *([_bracket(one)] if bracketed else []),
                     _number(one.unique_fraction, 3),
                     _number(one.coverage, 3),
+                    _number(pooled.never_on, 3),
                     f"{doubt} of {profile.sizes['class']}",
                     _reliability(occupied.reliability.sel(at)),
                 ]
@@ -175,6 +183,11 @@ def _number(value: xr.DataArray, digits: int, *, doubt: bool = False) -> str:
     if np.isnan(value):
         return "—"
     return f"({float(value):.{digits}f})" if doubt else f"{float(value):.{digits}f}"
+
+
+def _shares(mean: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """What compares the pattern entropies of layers of different widths."""
+    return mean.pattern_entropy_per_neuron, mean.pattern_entropy_share
 
 
 def _bracket(mean: xr.Dataset) -> str:

@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
+from jaxentropy.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 
 CONFIDENCE = 0.95
 MIN_INPUTS = 10
@@ -29,12 +30,15 @@ class Verdict:
     Attributes:
         table: a Dataset of words. ``neuron (network, class, step)`` is *falls*, *rises* or *undecided* from a layer to
             the next; ``neuron_mean (network, step)`` judges the mean over classes; ``neuron_monotone (network,
-            class)`` is *holds* where every step falls, *contradicted* where one rises, else *undecided*; and
-            ``excess (class, step)`` says whether the trained network falls *more* or *less* than its untrained twin
-            (or *undecided*), if both are there. ``pattern (network, class, pair)`` compares any two layers, the deeper
-            to the shallower (``fc1→fc3``; the steps are among them): *falls for certain*, *rises for certain*,
-            *likely falls*, *likely rises* or *undecided*. The flag ``pattern_unreliable``, of the same dimensions,
-            says where point estimates are not trusted, so that only the brackets could decide.
+            class)`` is *holds* where every step falls, *contradicted* where one rises, else *undecided*;
+            ``neuron_active``, ``neuron_active_mean`` and ``neuron_active_monotone`` say the same of the means without
+            the neurons that are constant over all inputs; and ``excess (class, step)`` says whether the trained network
+            falls *more* or *less* than its untrained twin (or *undecided*), if both are there.
+            ``pattern (network, class, pair)`` compares any two layers, the deeper to the shallower (``fc1→fc3``; the
+            steps are among them): *falls for certain*, *rises for certain*, *likely falls*, *likely rises*,
+            *falls by width* (the deeper layer has too few neurons to hold what the shallower one does) or *undecided*.
+            The flag ``pattern_unreliable``, of the same dimensions, says where point estimates are not
+            trusted, so that only the brackets could decide.
         text: the same in a few sentences, with a table of the pairs of layers (Markdown).
     """
 
@@ -48,6 +52,8 @@ class Verdict:
             if name != "shuffled":
                 one = self.table.sel(network=name)
                 columns[f"neuron, {name}"] = one.neuron
+                if not one.neuron.equals(one.neuron_active):
+                    columns[f"neuron that is not constant, {name}"] = one.neuron_active
                 columns[f"pattern, {name}"] = _told(one).sel(pair=one.step.values).rename(pair="step")
         if "excess" in self.table:
             columns["neuron, trained − untrained"] = self.table.excess
@@ -70,7 +76,9 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     for large samples, which a kind of input that the sample missed may belie (docs/calibration.md has the rates). The
     *excess* over the untrained twin is judged by its mean over seeds: Student's interval of the seeds' spread, widened
     (in squares) by the paired bootstrap's, since all seeds see the same inputs, and by the bias. Neuron entropies of
-    classes of fewer than 10 inputs are *undecided*. A class is *monotone* where every step falls.
+    classes of fewer than 10 inputs are *undecided*. A class is *monotone* where every step falls. All this is judged
+    twice: over all neurons, and without those that are constant over all inputs. Dead neurons have no entropy, so that
+    a layer of many of them has a low mean whatever the others do; where both answers differ, the text states both.
 
     *Pattern entropy* falls (rises) *for certain* from one layer to a deeper one where the deeper layer's bracket
     (``pattern_lower`` to ``pattern_upper``, if the profile has them) lies wholly below (above) the shallower one's, in
@@ -80,6 +88,11 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     the number of pairs and classes. It holds for any number of inputs, drawn independently of each other and of the
     network: not strictly for the network's own training images, and not where the profile's ``copies`` says that inputs
     look like copies of each other, so that all is *undecided* there.
+
+    A layer of d neurons cannot hold more than d bits. Where the deeper layer has fewer neurons than the shallower one
+    has bits, by its lower limit in every seed, the fall is no work of the network: *falls by width* stands there in
+    place of *falls for certain*. So it does in place of *likely falls* where the shallower estimate less 1.96 standard
+    errors exceeds the deeper layer's width in every seed.
 
     Where brackets do not decide, it *likely* falls or rises by ``estimator``: the normal 95 % interval of the
     difference, of the two jackknife errors added in squares as if independent (though the same inputs stand behind
@@ -100,9 +113,10 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
         raise InputError(
             "verdict: the profile has no falls from layer to layer; make it of two or more layers, with bootstrap > 0"
         )
-    if "neuron_fall_bias" not in profile:
+    missing = [name for name in ("neuron_fall_bias", "neuron_fall_active") if name not in profile]
+    if missing:
         raise InputError(
-            "verdict: the profile was made by an earlier version, whose intervals left the bias out; make it again"
+            f"verdict: the profile has no {missing[0]}, as it was made by an earlier version; make it again"
         )
     if estimator not in profile.estimator.values:
         raise InputError(
@@ -112,19 +126,13 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     for dim, alone in (("network", "recorded"), ("seed", 0)):
         if dim not in full.dims:
             full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
-    for name in ("neuron_fall_se", "excess_fall_se", "excess_fall_mean_se"):
+    for name in ("neuron_fall_se", "neuron_fall_active_se", "excess_fall_se", "excess_fall_mean_se"):
         if name in full:
             full[name] = full[name].where(full.n >= MIN_INPUTS)
-    neuron = _judge(full.neuron_fall, full.neuron_fall_se, full.neuron_fall_bias, smallest_effect)
-    enough = full.neuron_fall_se.notnull()
-    mean_fall, mean_bias = (x.where(enough).mean("class") for x in (full.neuron_fall, full.neuron_fall_bias))
-    mean_error = np.sqrt((full.neuron_fall_se**2).sum("class")) / enough.sum("class")
-    monotone = _words((neuron == "falls").all("step"), (neuron == "rises").any("step"), "holds", "contradicted")
     table = xr.Dataset(
         {
-            "neuron": neuron,
-            "neuron_mean": _judge(mean_fall, mean_error, mean_bias, smallest_effect),
-            "neuron_monotone": monotone,
+            **_judge_neurons(full, "neuron", "neuron_fall", smallest_effect),
+            **_judge_neurons(full, "neuron_active", "neuron_fall_active", smallest_effect),
             **_judge_pairs(full, estimator),
         }
     ).drop_vars("estimator", errors="ignore")
@@ -139,6 +147,22 @@ def _judge(
     """falls, rises or undecided, the same in every seed."""
     least = np.maximum(_Z * error + bias, smallest)
     return _words((fall > least).all("seed"), (fall < -least).all("seed"), f"{how}falls", f"{how}rises")
+
+
+def _judge_neurons(profile: xr.Dataset, name: str, of: str, smallest: float) -> dict[str, xr.DataArray]:
+    """Each step in each class, the classes' mean, and whether every step falls: of all neurons, or of some."""
+    fall, error, bias = (profile[f"{of}{ending}"] for ending in ("", "_se", "_bias"))
+    each = _judge(fall, error, bias, smallest)
+    enough = error.notnull()
+    mean_fall, mean_bias = (x.where(enough).mean("class") for x in (fall, bias))
+    mean_error = (error**2).sum("class") ** 0.5 / enough.sum("class")
+    return {
+        name: each,
+        f"{name}_mean": _judge(mean_fall, mean_error, mean_bias, smallest),
+        f"{name}_monotone": _words(
+            (each == "falls").all("step"), (each == "rises").any("step"), "holds", "contradicted"
+        ),
+    }
 
 
 def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]:
@@ -159,11 +183,14 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
     unreliable_a, unreliable_b = both(_unreliable(profile))
     unreliable = (unreliable_a | unreliable_b).any("seed")
     likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, how="likely ")
-    pattern = likely.where(~unreliable, "undecided")
+    width = xr.DataArray(profile.width.values[later], dims="pair", coords={"pair": names})
+    forced = (likely == "likely falls") & (entropy_a - _Z * error_a > width).all("seed")
+    pattern = xr.where(forced, "falls by width", likely).where(~unreliable, "undecided")
     if _bracketed(profile):
         (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
         falls, rises = (upper_b < lower_a).all("seed"), (lower_b > upper_a).all("seed")
-        pattern = xr.where(falls, "falls for certain", xr.where(rises, "rises for certain", pattern))
+        fallen = xr.where((lower_a > width).all("seed"), "falls by width", "falls for certain")
+        pattern = xr.where(falls, fallen, xr.where(rises, "rises for certain", pattern))
     table = {"pattern": pattern.where(~profile.copies, "undecided"), "pattern_unreliable": unreliable}
     return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
 
@@ -192,7 +219,14 @@ def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.
     return xr.where(above, high, xr.where(below, low, "undecided"))
 
 
-_PATTERN_WORDS = ("falls for certain", "likely falls", "rises for certain", "likely rises", "undecided")
+_PATTERN_WORDS = (
+    "falls for certain",
+    "likely falls",
+    "falls by width",
+    "rises for certain",
+    "likely rises",
+    "undecided",
+)
 _ORDER = ("falls", "more", "rises", "less", *_PATTERN_WORDS, "unreliable")
 
 
@@ -211,24 +245,16 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: floa
     main = "trained" if "trained" in networks else networks[0]
     twin = ["untrained"] if main == "trained" and "untrained" in networks else []
     seeds = profile.sizes["seed"]
-    cells, classes, steps = (table.neuron.isel(network=0).size, table.sizes["class"], table.sizes["step"])
+    cells = table.neuron.isel(network=0).size
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
 
     def answer(name: str) -> str:
         one = table.sel(network=name)
-        claim, cell = (
-            {word: _number(words, word) for word in vocabulary}
-            for words, vocabulary in (
-                (one.neuron_monotone, ("holds", "contradicted", "undecided")),
-                (one.neuron, ("falls", "rises", "undecided")),
-            )
-        )
+        cell = {word: _number(one.neuron, word) for word in ("falls", "rises", "undecided")}
+        claim, mean = monotone_counts(one, "neuron", in_all)
         return (
-            f"the {name} network: at every step{in_all} for {claim['holds']} of {classes} classes; contradicted (a "
-            f"step rises) for {claim['contradicted']}; undecided for {claim['undecided']}. Of its {cells} cells (a "
-            f"class and a step to the next layer): {cell['falls']} falls, {cell['rises']} rises, {cell['undecided']} "
-            f"undecided; the mean over classes falls at {_number(one.neuron_mean, 'falls')} of {steps} steps and rises "
-            f"at {_number(one.neuron_mean, 'rises')}."
+            f"the {name} network: {claim}. Of its {cells} cells (a class and a step to the next layer): "
+            f"{cell['falls']} falls, {cell['rises']} rises, {cell['undecided']} undecided; {mean}."
         )
 
     parts = [
@@ -236,6 +262,7 @@ def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: floa
         f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals are "
         "for large samples: kinds of input that the sample missed are not in them."
     ]
+    parts += constant_neurons(profile, table, [main, *twin], in_all)
     training = [f"In {answer(name)}" for name in twin]
     if "excess" in table:
         training.append(
@@ -281,7 +308,13 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     """The answer on pattern entropy for the first of the networks, and the pairs of layers of all of them."""
     one = table.sel(network=networks[0])
     bracketed, layers = _bracketed(profile), [str(layer) for layer in profile.layer.values]
-    counts = [f"{_number(one.pattern, word)} {word}" for word in _PATTERN_WORDS if bracketed or "certain" not in word]
+    widths = dict(zip(layers, profile.width.values.tolist(), strict=True))
+    narrowing = any(b < a for a, b in combinations(widths.values(), 2))
+    counts = [
+        f"{_number(one.pattern, word)} {word}"
+        for word in _PATTERN_WORDS
+        if (bracketed or "certain" not in word) and (narrowing or "width" not in word)
+    ]
     answer = [
         f"**Does pattern entropy fall with depth?** The {networks[0]} network, each layer against each deeper one. "
         f"Of {one.pattern.size} cells (a class and a pair of layers): {', '.join(counts)}."
@@ -298,6 +331,7 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
             "number of inputs drawn independently of each other and of the network, so not strictly for the images it "
             "was trained on."
         )
+    answer += widths_sentence(widths, narrowing, bracketed)
     unreliable = _unreliable(profile).sel(network=networks[0]).any("seed")
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
     answer.append(
@@ -309,16 +343,18 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     )
     told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
     shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    bracketed = _bracketed(profile)
     if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
         shown = np.ones_like(shown)
 
     def named(words: xr.DataArray) -> str:
         """The tally, which says so where brackets were asked and no class falls for certain."""
-        none = bracketed and not (words == "falls for certain").any()
+        none = bracketed and not words.isin(["falls for certain", "falls by width"]).any()
         return ("0 falls for certain, " if none else "") + _tally(words)
 
-    rows = [[str(pair), *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]]
+    labels = dict(zip(table.pair.values, (pair_name(*pair, widths) for pair in combinations(layers, 2)), strict=True))
+    rows = [
+        [labels[pair], *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
+    ]
     parts = [" ".join(answer)]
     if rows:
         parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))

@@ -10,6 +10,7 @@ import jaxentropy as je
 from jaxentropy.bounds.brackets import Brackets
 from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
 from jaxentropy.quantities import neuron_limits
+from jaxentropy.schema import LONG_NAMES
 from tests import oracles
 from tests.conftest import random_recording
 
@@ -371,3 +372,113 @@ def test_falls_carry_the_bias_of_both_layers(dataset):
     twin = dataset.neuron_fall_bias.sel(network="untrained").values
     np.testing.assert_allclose(dataset.excess_fall_bias, dataset.neuron_fall_bias.sel(network="trained").values + twin)
     assert dataset.neuron_fall_bias.sel(network="shuffled").isnull().all()
+
+
+def test_a_variable_that_nobody_described_is_an_error(monkeypatch):
+    """Planted: a quantity that has no long name. It was once left out in silence."""
+    module = sys.modules["jaxentropy.profile"]
+    known = module.pattern_quantities
+    planted = {"novelty": (("class",), np.zeros((1, 3)))}
+    monkeypatch.setattr(module, "pattern_quantities", lambda *given: known(*given) | planted)
+    with pytest.raises(LookupError, match="novelty computed, but not described"):
+        profile(random_recording(0), bootstrap=0, bounds=False)
+
+
+def test_described_variables_have_one_order_and_an_entry_each(dataset):
+    assert list(dataset.data_vars) == [name for name in LONG_NAMES if name in dataset]
+    for name, variable in dataset.data_vars.items():
+        assert (variable.attrs["long_name"], variable.attrs["units"]) == LONG_NAMES[str(name)]
+
+
+# ---- neurons that are constant over all inputs
+
+
+def with_constants(states, dead, always=0):
+    """The same states with so many neurons more that are never on, and always."""
+    n = len(states)
+    return np.concatenate([np.zeros((n, dead), bool), states, np.ones((n, always), bool)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def partly_dead() -> dict[str, np.ndarray]:
+    """12 neurons that fire for the first of three classes only are active; fc3 has no active neuron at all."""
+    rng = np.random.default_rng(3)
+    n = 90
+    one_class = (rng.random((n, 12)) < 0.5) & (np.arange(n) % 3 == 0)[:, None]
+    fc1, fc2 = rng.random((n, 20)) < 0.3, np.concatenate([rng.random((n, 8)) < 0.6, one_class], axis=1)
+    return {"fc1": with_constants(fc1, 30, 4), "fc2": with_constants(fc2, 3), "fc3": with_constants(fc1[:, :0], 5, 2)}
+
+
+def test_means_without_constant_neurons_agree_with_a_loop(partly_dead):
+    labels = np.arange(90) % 3
+    recording = je.Recording.from_activations(partly_dead, labels)
+    found = profile({"trained": recording}, bootstrap=20, bounds=False)
+    assert found.neuron_fall_active.sel(network="shuffled").isnull().all()
+    for layer, states in partly_dead.items():
+        active = states.any(0) & ~states.all(0)
+        for network in ("trained", "shuffled"):
+            at = found.sel(network=network, layer=layer)
+            assert float(at.never_on) == pytest.approx((~states.any(0)).mean())
+            assert float(at.never_off) == pytest.approx(states.all(0).mean())
+        at = found.sel(network="trained", layer=layer)
+        if not active.any():
+            assert at.neuron_entropy_active.isnull().all()
+            assert at.neuron_entropy_active_corrected.isnull().all()
+            continue
+        for c in range(3):
+            mine, cell = states[labels == c][:, active], at.isel({"class": c})
+            assert float(cell.neuron_entropy_active) == pytest.approx(oracles.neuron_entropy(mine), abs=1e-12)
+            below = np.mean([oracles.zhang(int(k), len(mine)) for k in mine.sum(0)])
+            assert float(cell.neuron_entropy_active_corrected - cell.neuron_entropy_active_bias) == pytest.approx(below)
+            assert float(cell.neuron_entropy_active) > float(cell.neuron_entropy)
+    assert found.neuron_fall_active.sel(network="trained", step="fc2→fc3").isnull().all()
+
+
+def test_the_rest_of_a_network_without_its_constant_neurons_says_the_same(partly_dead):
+    """Errors, limits and all: what is given of the active neurons is a profile of a recording of nothing else."""
+    labels = np.arange(90) % 3
+    layers = {name: partly_dead[name] for name in ("fc1", "fc2")}
+    only = {name: states[:, states.any(0) & ~states.all(0)] for name, states in layers.items()}
+    whole, rest = (
+        profile(je.Recording.from_activations(given, labels), bootstrap=50, bounds=False) for given in (layers, only)
+    )
+    assert (rest.never_on == 0).all()
+    assert (whole.neuron_fall_active_se > 0).any()
+    for name in ("neuron_entropy", "neuron_fall"):
+        for ending in ("", "_corrected", "_bias") if name == "neuron_entropy" else ("", "_bias", "_se"):
+            active = whole[f"{name}_active{ending}"].values
+            np.testing.assert_allclose(active, rest[f"{name}{ending}"].values, rtol=1e-5)
+            np.testing.assert_allclose(active, rest[f"{name}_active{ending}"].values, rtol=1e-5)
+
+
+def test_dead_neurons_change_nothing_of_the_active_ones(partly_dead):
+    """And a tally has the same numbers, but for the falls."""
+    labels = np.arange(90) % 3
+    more = partly_dead | {"fc1": with_constants(partly_dead["fc1"], 8)}
+    a, b = (je.Recording.from_activations(given, labels) for given in (partly_dead, more))
+    found, other = (profile(r, bootstrap=50, bounds=False) for r in (a, b))
+    for name in found.data_vars:
+        if "_active" in str(name):
+            np.testing.assert_allclose(found[name], other[name], rtol=1e-5)
+    assert float(other.never_on.sel(layer="fc1")) == pytest.approx(38 / 62)
+    counted = profile(je.Tally.of(a))
+    for name in ("neuron_entropy_active", "neuron_entropy_active_corrected", "neuron_entropy_active_bias", "never_on"):
+        xr.testing.assert_allclose(counted[name], found[name])
+
+
+def test_pattern_entropies_by_width_and_ceiling():
+    """3 and 40 fair coins, 64 inputs a class: the ceilings are 3 bits, and log2 64 = 6; no input, no ceiling."""
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 64 + [2] * 64 + [3])
+    states = {"a": rng.random((129, 3)) < 0.5, "b": rng.random((129, 40)) < 0.5}
+    found = profile(je.Recording.from_activations(states, labels), bootstrap=0, bounds=False)
+    np.testing.assert_allclose(found.pattern_ceiling, [[3, np.nan, 3, 0], [6, np.nan, 6, 0]])
+    for i, (layer, width) in enumerate((("a", 3), ("b", 40))):
+        for c in (0, 2):
+            at = found.sel(layer=layer, estimator="plugin").isel({"class": c})
+            mine = states[layer][labels == c]
+            bits = oracles.plugin(list(np.unique(mine, axis=0, return_counts=True)[1]))
+            assert float(at.pattern_entropy_per_neuron) == pytest.approx(bits / width)
+            assert float(at.pattern_entropy_share) == pytest.approx(bits / (3, 6)[i])
+    assert found.pattern_entropy_share.isel({"class": [1, 3]}).isnull().all()
+    assert float(found.pattern_entropy_share.sel(layer="b", estimator="plugin").isel({"class": 0})) == pytest.approx(1)

@@ -52,7 +52,7 @@ def test_brackets_and_reliability_have_columns(profile):
 
 def test_without_brackets_there_is_no_column_of_them(profile):
     rows = cells(layer_table(profile))
-    assert list(rows[0])[-4:] == ["unique", "coverage", "saturated", "reliability"]
+    assert list(rows[0])[-5:] == ["unique", "coverage", "never on", "saturated", "reliability"]
     assert "pattern: bracket" not in rows[0]
     assert "bracket" not in summary(profile)
 
@@ -75,3 +75,15 @@ def test_a_figure_that_nobody_named_is_shown_under_its_own_title(tmp_path, monke
     text = (report_folder / "summary.md").read_text()
     assert "![What is new](figures/new.png)" in text
     assert "![unnamed](figures/unnamed.png)" in text
+
+
+def test_layers_of_different_widths_can_be_compared(profile):
+    """By one estimator: the last that is shown."""
+    rows = cells(layer_table(profile))
+    assert [row["neurons"] for row in rows[:3]] == ["5", "40", "33"]
+    at = profile.isel({"class": slice(3)}).sel(network="trained", estimator="plugin").mean(["seed", "class"])
+    only = cells(layer_table(profile.sel(estimator=["plugin"])))
+    for row, layer, width in zip(only, ("fc1", "fc2", "fc3"), (5, 40, 33), strict=False):
+        bits, ceiling = float(at.pattern_entropy.sel(layer=layer)), min(width, np.log2(30))
+        assert float(row["bits/neuron"].strip("()")) == pytest.approx(bits / width, abs=0.006)
+        assert float(row["of ceiling"].strip("()")) == pytest.approx(bits / ceiling, abs=0.006)

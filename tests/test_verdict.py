@@ -6,7 +6,7 @@ import xarray as xr
 
 import jaxentropy as je
 from benchmarks.verdicts import sparse_against_few, spikes, uniform
-from jaxentropy.bounds import brackets as bounds
+from jaxentropy.bounds.brackets import both_brackets
 from jaxentropy.verdict import markdown_table
 from tests.problems import spike_entropy
 
@@ -290,8 +290,7 @@ def test_rare_expensive_patterns_make_no_certain_fall(monkeypatch):
     assert spike_entropy(0.5 / n, width) == pytest.approx(2.61, abs=0.005)
     recording = je.Recording.from_activations(states, labels)
     assert (je.verdict(je.profile(recording)).table.pattern != "falls for certain").all()
-    both = bounds.both_brackets
-    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", lambda *args: both(*args)[1])
+    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", lambda *args: both_brackets(*args)[1])
     assert float((je.verdict(je.profile(recording)).table.pattern == "falls for certain").mean()) > 0.4
 
 
@@ -359,3 +358,101 @@ def test_tables_are_padded_and_numbers_stand_to_the_right():
 def test_brackets_that_decide_nothing_are_told_pair_by_pair(plain):
     text = je.verdict(bracketed(plain, [(0, 30)] * 3)).text
     assert text.count("0 falls for certain, 2 unreliable") == 6
+
+
+# ---- neurons that never fire
+
+
+def partly_dead(rates, dead, **given) -> je.Recording:
+    """As ``coins``, with so many neurons of each layer switched off."""
+    recording = coins(rates, **given)
+    layers = {layer: np.array(recording.states(layer)) for layer in recording.layers}
+    for states, off in zip(layers.values(), dead, strict=True):
+        states[:, :off] = False
+    return je.Recording.from_activations(layers, recording.labels, meta=recording.meta)
+
+
+def test_dead_neurons_do_not_decide_alone():
+    """0.5 → 0.3 → 0.1 falls in every neuron that lives; 40 dead ones of 64 make the first mean the lower one."""
+    trained, twin = partly_dead([0.5, 0.3, 0.1], [40, 0, 1]), coins([0.5, 0.3, 0.1], seed=1)
+    verdict = judged({"trained": trained, "untrained": twin})
+    assert words(verdict, "neuron", "trained") == ["rises", "falls"]
+    assert words(verdict, "neuron_monotone", "trained") == "contradicted"
+    assert words(verdict, "neuron_active", "trained") == ["falls", "falls"]
+    assert words(verdict, "neuron_active_monotone", "trained") == "holds"
+    assert verdict.table.neuron_active_mean.sel(network="trained").values.tolist() == ["falls", "falls"]
+    assert words(verdict, "neuron_active", "shuffled") == ["undecided"] * 2
+    assert "Of fc1's 64 neurons 62 % never fire (untrained 0 %); of fc3's 64 neurons 2 % never fire" in verdict.text
+    without = "*without the neurons that are constant over all inputs*: at every step for 2 of 2 classes"
+    assert f"The trained network {without}" in verdict.text
+    assert "*Over all neurons*: at every step for 0 of 2 classes; contradicted (a step rises) for 2" in verdict.text
+    assert f"The untrained network {without}" not in verdict.text
+    assert "neuron that is not constant, trained" in verdict.markdown()
+
+
+def test_dead_neurons_that_change_no_answer_take_one_sentence():
+    verdict = judged({"recorded": partly_dead([0.5, 0.3], [4, 4])})
+    assert "Of fc1's 64 neurons 6 % never fire; of fc2's 64 neurons 6 % never fire. Without the" in verdict.text
+    assert "the answer is the same" in verdict.text
+    assert "not constant" not in verdict.markdown()
+    assert "constant" not in judged({"recorded": coins([0.5, 0.3])}).text
+
+
+def test_a_layer_of_dead_neurons_only_is_undecided_without_them():
+    verdict = judged({"recorded": partly_dead([0.5, 0.3], [0, 64])})
+    assert words(verdict, "neuron", "recorded") == ["falls"]
+    assert words(verdict, "neuron_active", "recorded") == ["undecided"]
+    assert "Of fc2's 64 neurons 100 % never fire" in verdict.text
+
+
+# ---- layers of different widths
+
+
+@pytest.fixture(scope="module")
+def narrowing() -> xr.Dataset:
+    """Two seeds of 24, 24 and 4 neurons."""
+    group = []
+    for s in (0, 1):
+        full = coins([0.5, 0.5, 0.5], n=60, width=24, seed=s)
+        layers = {layer: full.states(layer)[:, : 4 if layer == "fc3" else 24] for layer in full.layers}
+        group.append(je.Recording.from_activations(layers, full.labels, meta=full.meta))
+    return je.profile({"trained": group}, bootstrap=50, bounds=False)
+
+
+def test_a_fall_that_the_widths_force_is_named_so(narrowing):
+    """More than 4 bits do not go into 4 neurons; fc1 has 8 at least, fc2 between 3.5 and 6."""
+    verdict = je.verdict(bracketed(narrowing, [(8, 20), (3.5, 6), (1, 3)]))
+    assert words(verdict, "pattern", "trained") == ["falls for certain", "falls by width", "falls for certain"]
+    assert "fc1 24, fc2 24, fc3 4" in verdict.text
+    assert "4 falls for certain, 0 likely falls, 2 falls by width" in verdict.text
+    rows = [line.strip("| ").split(" | ") for line in verdict.text.splitlines() if line.startswith("| fc")]
+    assert [(row[0].strip(), row[1].strip()) for row in rows] == [
+        ("fc1→fc2", "2 falls for certain"),
+        ("fc1→fc3 (24→4)", "2 falls by width"),
+        ("fc2→fc3 (24→4)", "2 falls for certain"),
+    ]
+    assert verdict.table.pair.values.tolist() == ["fc1→fc2", "fc1→fc3", "fc2→fc3"]
+    exactly = je.verdict(bracketed(narrowing, [(4, 20), (4, 20), (1, 3)]))
+    assert "falls by width" not in exactly.table.pattern.values  # 4 bits do go into 4 neurons
+
+
+def test_width_forces_a_fall_in_every_seed_or_not_at_all(narrowing):
+    full = bracketed(narrowing, [(8, 20), (8, 20), (1, 3)])
+    other = (full.layer == "fc1") & (full.seed == 1)
+    full["pattern_lower"] = xr.where(other, 3.5, full.pattern_lower).transpose(*full.saturated.dims)
+    assert words(je.verdict(full), "pattern", "trained") == ["undecided", "falls for certain", "falls by width"]
+
+
+@pytest.mark.parametrize(("error", "word"), [(0.5, "falls by width"), (0.52, "likely falls")])
+def test_a_likely_fall_that_the_widths_force_is_named_so(narrowing, error, word):
+    """5 bits less 1.96 standard errors are above 4, or below; an unreliable estimate forces nothing."""
+    full = estimated(bracketed(narrowing, [(0, 24)] * 2 + [(0, 4)], "good"), [5.0, 5.0, 1.0], error)
+    assert words(je.verdict(full), "pattern", "trained") == ["undecided", word, word]
+    weak = estimated(bracketed(narrowing, [(0, 24)] * 2 + [(0, 4)], "weak"), [5.0, 5.0, 1.0], error)
+    assert words(je.verdict(weak), "pattern", "trained") == ["undecided"] * 3
+
+
+def test_layers_of_one_width_have_no_sentence_on_it(plain):
+    text = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)])).text
+    assert "width" not in text
+    assert "(24→24)" not in text
