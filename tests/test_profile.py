@@ -409,6 +409,7 @@ def partly_dead() -> dict[str, np.ndarray]:
     return {"fc1": with_constants(fc1, 30, 4), "fc2": with_constants(fc2, 3), "fc3": with_constants(fc1[:, :0], 5, 2)}
 
 
+@pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
 def test_means_without_constant_neurons_agree_with_a_loop(partly_dead):
     labels = np.arange(90) % 3
     recording = je.Recording.from_activations(partly_dead, labels)
@@ -451,6 +452,7 @@ def test_the_rest_of_a_network_without_its_constant_neurons_says_the_same(partly
             np.testing.assert_allclose(active, rest[f"{name}_active{ending}"].values, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
 def test_dead_neurons_change_nothing_of_the_active_ones(partly_dead):
     """And a tally has the same numbers, but for the falls."""
     labels = np.arange(90) % 3

@@ -247,7 +247,7 @@ def test_many_sparse_neurons_are_no_fall():
     fair = np.zeros((8000, 320), bool)
     fair[:, :32] = rng.random((8000, 32)) < 0.5
     rate = 0.012997  # its entropy is a tenth of a bit
-    layers = {"fair": fair, "sparse": rng.random((8000, 320)) < rate}
+    layers = {"fc1": fair, "fc2": rng.random((8000, 320)) < rate}
     verdict = judged({"r": je.Recording.from_activations(layers, labels)})
     assert verdict.table.neuron_mean.sel(network="r").values.tolist() != ["falls"]
     assert float((verdict.table.neuron == "falls").mean()) < 0.15
@@ -398,6 +398,7 @@ def test_dead_neurons_that_change_no_answer_take_one_sentence():
     assert "constant" not in judged({"recorded": coins([0.5, 0.3])}).text
 
 
+@pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
 def test_a_layer_of_dead_neurons_only_is_undecided_without_them():
     verdict = judged({"recorded": partly_dead([0.5, 0.3], [0, 64])})
     assert words(verdict, "neuron", "recorded") == ["falls"]

@@ -190,7 +190,9 @@ def warn_if_alphabetical(names: Sequence[str]) -> None:
 
 
 def _numbered(names: Sequence[str]) -> bool:
-    """Whether the names are one word with rising numbers: fc1, fc2, fc3."""
+    """Whether the names are one word with rising numbers, fc1, fc2, fc3, or single letters: a, b, c."""
+    if all(len(name) == 1 for name in names):
+        return True
     parts = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
     if not all(parts):
         return False
