@@ -17,9 +17,9 @@ from scipy.special import comb, lambertw, ndtri
 from scipy.stats import entropy
 
 from jaxentropy import Recording
+from jaxentropy.base.markdown import markdown_table
 from jaxentropy.bounds.brackets import LOWER_SHARE, both_brackets
 from jaxentropy.recording.packing import identify
-from jaxentropy.verdict import markdown_table
 
 
 def collisions(times: np.ndarray, error: float) -> float:

@@ -15,9 +15,9 @@ import statistics
 from pathlib import Path
 
 from benchmarks.growth import PRINTS
+from jaxentropy.base.markdown import markdown_table
 from jaxentropy.counting.multiplicities import slots_for
 from jaxentropy.recording.packing import words_for
-from jaxentropy.verdict import markdown_table
 
 RESULTS = Path(__file__).parent / "results" / "cpu.json"
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from jaxentropy.verdict import markdown_table
+from jaxentropy.base.markdown import markdown_table
 
 
 @dataclass(frozen=True)

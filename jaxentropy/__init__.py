@@ -2,17 +2,17 @@
 
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
 from jaxentropy.bounds.brackets import Bracket, bracket
+from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
 from jaxentropy.counting.tallies import Tally, tally
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
-from jaxentropy.profile import profile
-from jaxentropy.profile_file import load_profile, save_profile
+from jaxentropy.profiling.profiler import profile
+from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.packing import pack, unpack
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording, concatenate
 from jaxentropy.recording.states import Sign, Threshold
-from jaxentropy.verdict import Verdict, verdict
 
 __all__ = [
     "ESTIMATORS",

@@ -25,8 +25,8 @@ from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset, load
 from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
-from jaxentropy.profile import profile
-from jaxentropy.profile_file import load_profile, save_profile
+from jaxentropy.profiling.profiler import profile
+from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
 

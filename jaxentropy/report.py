@@ -11,10 +11,11 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
+from jaxentropy.base.markdown import extent, markdown_table
+from jaxentropy.claims.judge import verdict
 from jaxentropy.estimators import LABELS
-from jaxentropy.profile_file import load_profile
+from jaxentropy.profiling.storage import load_profile
 from jaxentropy.recording.recording import Recording
-from jaxentropy.verdict import extent, markdown_table, verdict
 
 CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
     "config.toml",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxentropy.bootstrap import layer_entropies
+from jaxentropy.profiling.bootstrap import layer_entropies
 from tests import oracles
 from tests.conftest import random_recording
 

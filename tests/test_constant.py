@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
+from jaxentropy.recording import constant
 from jaxentropy.recording.constant import one_pattern, one_pattern_counted
-from jaxentropy.recording.recording import constant
 from tests.test_recording import batches
 
 LABELS = np.arange(20) % 3

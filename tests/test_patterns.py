@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import jaxentropy as je
 from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.recording import packing as patterns_module
 from jaxentropy.recording.packing import pack_across, pack_on_host, words_across
-from jaxentropy.recording.recording import packing as patterns_module
 from tests import oracles
 
 

@@ -1,4 +1,3 @@
-import sys
 from typing import Any
 
 import jax
@@ -8,9 +7,10 @@ import xarray as xr
 
 import jaxentropy as je
 from jaxentropy.bounds.brackets import Brackets
-from jaxentropy.profile import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
-from jaxentropy.quantities import neuron_limits
-from jaxentropy.schema import LONG_NAMES
+from jaxentropy.profiling import brackets as profiling_brackets
+from jaxentropy.profiling.neuron_measures import neuron_limits
+from jaxentropy.profiling.profiler import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
+from jaxentropy.profiling.schema import LONG_NAMES
 from tests import oracles
 from tests.conftest import random_recording
 
@@ -313,7 +313,7 @@ def test_a_killed_profile_goes_on_from_its_finished_brackets(tmp_path, monkeypat
         on = np.array([p.sum() + seed for p in patterns], float)
         return Brackets(on, on + 1, on + 2, on + 3, ("",) * len(on))
 
-    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", dies_at_third)
+    monkeypatch.setattr(profiling_brackets, "brackets", dies_at_third)
     recording = random_recording(5, n=60, widths=(5, 7, 7, 9))
     settings: Any = {"bootstrap": 0, "estimators": ("plugin",), "checkpoints": tmp_path / "kept"}
     with pytest.raises(KeyboardInterrupt):
@@ -376,7 +376,8 @@ def test_falls_carry_the_bias_of_both_layers(dataset):
 
 def test_a_variable_that_nobody_described_is_an_error(monkeypatch):
     """Planted: a quantity that has no long name. It was once left out in silence."""
-    module = sys.modules["jaxentropy.profile"]
+    from jaxentropy.profiling import profiler as module
+
     known = module.pattern_quantities
     planted = {"novelty": (("class",), np.zeros((1, 3)))}
     monkeypatch.setattr(module, "pattern_quantities", lambda *given: known(*given) | planted)

@@ -1,13 +1,12 @@
-import sys
-
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxentropy as je
 from benchmarks.verdicts import sparse_against_few, spikes, uniform
+from jaxentropy.base.markdown import markdown_table
 from jaxentropy.bounds.brackets import both_brackets
-from jaxentropy.verdict import markdown_table
+from jaxentropy.profiling import brackets as profiling_brackets
 from tests.problems import spike_entropy
 
 
@@ -290,7 +289,7 @@ def test_rare_expensive_patterns_make_no_certain_fall(monkeypatch):
     assert spike_entropy(0.5 / n, width) == pytest.approx(2.61, abs=0.005)
     recording = je.Recording.from_activations(states, labels)
     assert (je.verdict(je.profile(recording)).table.pattern != "falls for certain").all()
-    monkeypatch.setattr(sys.modules["jaxentropy.profile"], "brackets", lambda *args: both_brackets(*args)[1])
+    monkeypatch.setattr(profiling_brackets, "brackets", lambda *args: both_brackets(*args)[1])
     assert float((je.verdict(je.profile(recording)).table.pattern == "falls for certain").mean()) > 0.4
 
 

@@ -83,7 +83,7 @@ def described(variables: Mapping[str, Variable]) -> dict[str, tuple[tuple[str, .
     if unknown:
         raise LookupError(
             f"profile: {', '.join(unknown)} computed, but not described; expected every variable in "
-            "jaxentropy.schema.LONG_NAMES: add its long name and units there"
+            "jaxentropy.profiling.schema.LONG_NAMES: add its long name and units there"
         )
     return {
         name: (*variables[name], {"long_name": long_name, "units": units})

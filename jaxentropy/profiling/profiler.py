@@ -1,46 +1,32 @@
-"""Recording → Profile: entropies by layer and class, beside what they would be without training or without labels."""
+"""Recordings → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import kept
-from jaxentropy.base.padding import with_room
-from jaxentropy.bootstrap import layer_entropies
-from jaxentropy.bounds.brackets import brackets
-from jaxentropy.bounds.independence import find_copies
 from jaxentropy.counting.counts import PatternCounts
+from jaxentropy.counting.layers import count_layers
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
-from jaxentropy.quantities import (
+from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets
+from jaxentropy.profiling.falls import neuron_falls, steps
+from jaxentropy.profiling.inputs import Recordings, arranged, patterns_of
+from jaxentropy.profiling.neuron_measures import neuron_quantities
+from jaxentropy.profiling.pattern_measures import (
     MIN_COINCIDENT_PAIRS,
     MIN_COVERAGE,
     SATURATION_LIMIT,
-    Cell,
-    Kept,
-    count_layers,
     estimate_tables,
-    neuron_quantities,
     pattern_quantities,
     pattern_shares,
 )
-from jaxentropy.recording.packing import unpack
-from jaxentropy.recording.recording import Recording
-from jaxentropy.schema import described
-
-Recorded = Recording | Tally
-Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
+from jaxentropy.profiling.schema import described
 
 
 def profile(
@@ -114,7 +100,7 @@ def profile(
             raise InputError(f"{name} is {value}; expected 0 or more")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
-    networks, has_network, has_seed = _arrange(recordings)
+    networks, has_network, has_seed = arranged(recordings)
     apart = any(isinstance(r, Tally) for group in networks.values() for r in group) or (
         mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
     )
@@ -129,7 +115,7 @@ def profile(
     has_network |= shuffles > 0
     first = next(iter(networks.values()))[0]
     seeds = len(next(iter(networks.values())))
-    words = {name: [list(layer) for layer in zip(*map(_kept, rs), strict=True)] for name, rs in networks.items()}
+    words = {name: [list(layer) for layer in zip(*map(patterns_of, rs), strict=True)] for name, rs in networks.items()}
     labels = {name: np.broadcast_to(first.labels, (seeds, 1, first.n)) for name in networks}
     if shuffles:
         source = "trained" if "trained" in networks else next(iter(networks))
@@ -166,11 +152,14 @@ def profile(
     variables |= pattern_shares(variables["pattern_entropy"][1], first.widths, variables["n"][1])
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     if not apart:
-        variables["copies"] = (("class",), _copies(words.get("untrained") or next(iter(words.values())), first, seed))
+        variables["copies"] = (
+            ("class",),
+            classes_of_copies(words.get("untrained") or next(iter(words.values())), first, seed),
+        )
     if bounds:
-        variables |= _bounds(words, first, confidence, seed, checkpoints, progress)
+        variables |= pattern_brackets(words, first, confidence, seed, checkpoints, progress)
     if bootstrap and len(first.layers) > 1:
-        variables |= _falls(words, variables, first, bootstrap, seed)
+        variables |= neuron_falls(words, variables, first, bootstrap, seed)
 
     dataset = xr.Dataset(
         described(variables),
@@ -206,150 +195,3 @@ def profile(
 def _versions() -> dict[str, str]:
     """Read once: it takes longer than counting a layer."""
     return {f"{name}_version": version(name) for name in ("jaxentropy", "jax", "numpy", "xarray")}
-
-
-def steps(layers: Sequence[str]) -> list[str]:
-    """Names of the steps from each layer to the next: ``fc1→fc2``."""
-    return [f"{a}→{b}" for a, b in pairwise(layers)]
-
-
-def _kept(recording: Recorded) -> Sequence[Kept]:
-    """What is known of each layer."""
-    if isinstance(recording, Tally):
-        return list(zip(recording.prints, recording.on, strict=True))
-    return recording.words
-
-
-def _arrange(
-    recordings: Recordings | Mapping[str, Recordings],
-) -> tuple[dict[str, list[Recorded]], bool, bool]:
-    """Network → one recording a seed, checked to be comparable; and whether network and seed are dimensions."""
-    has_network = isinstance(recordings, Mapping)
-    by_network = dict(recordings) if isinstance(recordings, Mapping) else {"recorded": recordings}
-    has_seed = any(not isinstance(r, Recorded) for r in by_network.values())
-    networks = {k: [r] if isinstance(r, Recorded) else list(r) for k, r in by_network.items()}
-    if not networks or not all(networks.values()):
-        raise InputError("profile: expected at least one recording of each network")
-    if "shuffled" in networks:
-        raise InputError("profile: the name 'shuffled' is taken by the shuffled-label null; name the network otherwise")
-    name, (first, *_) = next(iter(networks.items()))
-    for other, group in networks.items():
-        if len(group) != len(networks[name]):
-            raise InputError(
-                f"profile: network '{name}' has {len(networks[name])} recordings and '{other}' {len(group)}; "
-                "expected one a seed for each"
-            )
-        for r in group:
-            if (r.layers, r.widths, r.class_names) != (first.layers, first.widths, first.class_names):
-                raise InputError(f"profile: '{name}' and '{other}' differ in layers, widths or classes")
-            if not np.array_equal(r.labels, first.labels):
-                raise InputError(
-                    f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
-                    f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
-                )
-        seeds, others = ([r.meta.get("seed") for r in g] for g in (networks[name], group))
-        if None not in seeds and seeds != others and set(seeds) == set(others):
-            raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
-    return networks, has_network, has_seed
-
-
-def _bounds(
-    words: Mapping[str, Sequence[Any]],
-    first: Recorded,
-    confidence: float,
-    seed: int,
-    checkpoints: str | os.PathLike | None,
-    progress: bool,
-) -> Cell:
-    """Brackets of the joint entropy and of the total correlation; NaN for shuffled labels, which need none."""
-    names = ("pattern_lower", "pattern_upper", "total_correlation_lower", "total_correlation_upper")
-    seeds = len(next(iter(words.values()))[0])
-    found = np.full((len(names), len(words), seeds, len(first.layers), first.num_classes), np.nan)
-    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
-    recorded = [(i, layers) for i, (name, layers) in enumerate(words.items()) if name != "shuffled"]
-    cells = [(i, s, k, own[s]) for i, layers in recorded for k, own in enumerate(layers) for s in range(seeds)]
-    folder = Path(checkpoints) if checkpoints is not None else None
-    for i, s, k, packed in tqdm(cells, desc="brackets", unit="layer", disable=not progress):
-
-        def bracketed(packed=packed, width=first.widths[k]):
-            states = np.asarray(unpack(packed, width))
-            return np.array(brackets([states[r] for r in rows], confidence, seed)[: len(names)])
-
-        settings = (version("jaxentropy"), "any size", first.widths[k], first.num_classes, confidence, seed)
-        key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
-        found[:, i, s, k] = kept(folder, key, bracketed)
-    return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
-
-
-def _copies(words: Sequence[Sequence[np.ndarray]], first: Recorded, seed: int) -> np.ndarray:
-    """Whether a class's inputs look like copies of each other, by the patterns of all layers of one seed together."""
-    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
-    together = (np.concatenate([layer[0][own] for layer in words], axis=1) for own in rows)
-    return np.array([find_copies(packed, sum(first.widths), seed) is not None for packed in together])
-
-
-def _falls(words: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int) -> Cell:
-    """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
-    resampled = _resampled(words, first, replicates, seed)
-    # constant neurons are so in every replicate: the mean without them is that of all neurons, times a number
-    active = np.round((1 - made["never_on"][1] - made["never_off"][1]) * np.array(first.widths))
-    without = np.divide(first.widths, active, out=np.full(active.shape, np.nan), where=active > 0)
-    dims = ("seed", "step", "class")
-    result: Cell = {}
-    for kind, scale in (("", np.ones_like(without)), ("_active", without)):
-        corrected, bias = (made[f"neuron_entropy{kind}_{name}"][1] for name in ("corrected", "bias"))
-        fall, off = -np.diff(corrected, axis=2), bias[:, :, :-1] + bias[:, :, 1:]
-        spread = np.full(fall.shape, np.nan)
-        for i, name in enumerate(words):
-            if name in resampled:
-                spread[i] = _spread(-np.diff(resampled[name] * scale[i, ..., None, None], axis=1))
-            else:
-                fall[i] = off[i] = np.nan
-        for name, values in (("", fall), ("_bias", off), ("_se", spread)):
-            result[f"neuron_fall{kind}{name}"] = (("network", *dims), values)
-    if {"trained", "untrained"} <= set(words):
-        fall, off = result["neuron_fall"][1], result["neuron_fall_bias"][1]
-        trained, untrained = (list(words).index(name) for name in ("trained", "untrained"))
-        excess = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
-        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
-        result["excess_fall_bias"] = (dims, off[trained] + off[untrained])
-        result["excess_fall_se"] = (dims, _spread(excess))
-        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
-    return result
-
-
-def _resampled(
-    words: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
-    largest = int(np.bincount(first.labels).max())
-    resample = partial(
-        layer_entropies,
-        widths=first.widths,
-        num_classes=first.num_classes,
-        replicates=replicates,
-        chunk_size=128 if largest <= 128 else 512,
-    )
-    found = {}
-    for name in words:
-        if name != "shuffled":
-            by_seed = zip(*words[name], strict=True)
-            replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
-            found[name] = np.stack([np.asarray(own, float) for own in replicated])
-    return found
-
-
-def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Every layer's words and the labels, with room."""
-    padded = [with_room(words, first.labels, first.num_classes) for words in layers]
-    return tuple(words for words, _ in padded), padded[0][1]
-
-
-def _spread(replicates: np.ndarray) -> np.ndarray:
-    """Standard deviation over the last axis; NaN replicates (no input drawn) are left out, if any are left."""
-    usable = ~np.isnan(replicates)
-    count = usable.sum(-1)
-    safe = np.maximum(count, 2)
-    mean = np.where(usable, replicates, 0).sum(-1, keepdims=True) / np.maximum(count, 1)[..., None]
-    squares = np.where(usable, replicates - mean, 0) ** 2
-    return np.where(count > 1, np.sqrt(squares.sum(-1) / (safe - 1)), math.nan)

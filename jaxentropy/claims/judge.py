@@ -1,6 +1,5 @@
 """Profile → Verdict: does entropy fall with depth, more than without training, and where can nobody tell?"""
 
-import re
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,17 +8,11 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.estimators import ESTIMATOR_NAMES, LABELS
-from jaxentropy.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
+from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.answers import answer_text
+from jaxentropy.claims.evidence import CONFIDENCE, MIN_INPUTS, has_brackets, is_unreliable
+from jaxentropy.claims.words import counted, pattern_words
 
-CONFIDENCE = 0.95
-MIN_INPUTS = 10
-"""In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With
-more, it still knows nothing of a kind of input that the sample missed."""
-TRUSTED = LABELS[: LABELS.index("usable") + 1]
-"""The labels of reliability with which point estimates of the pattern entropy are judged."""
-MANY_LAYERS = 8
-"""With more layers than this, pairs of layers in which no class is decided are counted but not listed."""
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
@@ -54,11 +47,11 @@ class Verdict:
                 columns[f"neuron, {name}"] = one.neuron
                 if not one.neuron.equals(one.neuron_active):
                     columns[f"neuron that is not constant, {name}"] = one.neuron_active
-                columns[f"pattern, {name}"] = _told(one).sel(pair=one.step.values).rename(pair="step")
+                columns[f"pattern, {name}"] = pattern_words(one).sel(pair=one.step.values).rename(pair="step")
         if "excess" in self.table:
             columns["neuron, trained − untrained"] = self.table.excess
         rows = [
-            [str(step), *(_tally(words.sel(step=step)) for words in columns.values())]
+            [str(step), *(counted(words.sel(step=step)) for words in columns.values())]
             for step in self.table.step.values
         ]
         return markdown_table(["step (classes that …)", *columns], rows)
@@ -138,7 +131,7 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     ).drop_vars("estimator", errors="ignore")
     if "excess_fall" in full:
         table["excess"] = _judge_excess(full, smallest_effect)
-    return Verdict(table, _text(full, table, estimator, smallest_effect))
+    return Verdict(table, answer_text(full, table, estimator, smallest_effect))
 
 
 def _judge(
@@ -180,28 +173,19 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
 
     entropy_a, entropy_b = both(profile.pattern_entropy.sel(estimator=estimator, drop=True))
     error_a, error_b = both(profile.pattern_entropy_se.sel(estimator=estimator, drop=True))
-    unreliable_a, unreliable_b = both(_unreliable(profile))
+    unreliable_a, unreliable_b = both(is_unreliable(profile))
     unreliable = (unreliable_a | unreliable_b).any("seed")
     likely = _judge(entropy_a - entropy_b, (error_a**2 + error_b**2) ** 0.5, how="likely ")
     width = xr.DataArray(profile.width.values[later], dims="pair", coords={"pair": names})
     forced = (likely == "likely falls") & (entropy_a - _Z * error_a > width).all("seed")
     pattern = xr.where(forced, "falls by width", likely).where(~unreliable, "undecided")
-    if _bracketed(profile):
+    if has_brackets(profile):
         (lower_a, lower_b), (upper_a, upper_b) = both(profile.pattern_lower), both(profile.pattern_upper)
         falls, rises = (upper_b < lower_a).all("seed"), (lower_b > upper_a).all("seed")
         fallen = xr.where((lower_a > width).all("seed"), "falls by width", "falls for certain")
         pattern = xr.where(falls, fallen, xr.where(rises, "rises for certain", pattern))
     table = {"pattern": pattern.where(~profile.copies, "undecided"), "pattern_unreliable": unreliable}
     return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
-
-
-def _bracketed(profile: xr.Dataset) -> bool:
-    return "pattern_lower" in profile
-
-
-def _unreliable(profile: xr.Dataset) -> xr.DataArray:
-    """Where point estimates of the pattern entropy are not judged."""
-    return ~profile.reliability.isin(TRUSTED) | profile.copies
 
 
 def _judge_excess(profile: xr.Dataset, smallest: float) -> xr.DataArray:
@@ -217,171 +201,3 @@ def _judge_excess(profile: xr.Dataset, smallest: float) -> xr.DataArray:
 
 def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.DataArray:
     return xr.where(above, high, xr.where(below, low, "undecided"))
-
-
-_PATTERN_WORDS = (
-    "falls for certain",
-    "likely falls",
-    "falls by width",
-    "rises for certain",
-    "likely rises",
-    "undecided",
-)
-_ORDER = ("falls", "more", "rises", "less", *_PATTERN_WORDS, "unreliable")
-
-
-def _told(table: xr.Dataset) -> xr.DataArray:
-    """The words on pattern entropy, with undecided cells told apart by whether an estimate could have been judged."""
-    return table.pattern.where(~(table.pattern_unreliable & (table.pattern == "undecided")), "unreliable")
-
-
-def _tally(words: xr.DataArray) -> str:
-    return ", ".join(f"{_number(words, word)} {word}" for word in _ORDER if (words == word).any())
-
-
-def _text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: float) -> str:
-    """Four questions and their answers."""
-    networks = [str(name) for name in table.network.values if name != "shuffled"]
-    main = "trained" if "trained" in networks else networks[0]
-    twin = ["untrained"] if main == "trained" and "untrained" in networks else []
-    seeds = profile.sizes["seed"]
-    cells = table.neuron.isel(network=0).size
-    in_all = f" in all {seeds} seeds" if seeds > 1 else ""
-
-    def answer(name: str) -> str:
-        one = table.sel(network=name)
-        cell = {word: _number(one.neuron, word) for word in ("falls", "rises", "undecided")}
-        claim, mean = monotone_counts(one, "neuron", in_all)
-        return (
-            f"the {name} network: {claim}. Of its {cells} cells (a class and a step to the next layer): "
-            f"{cell['falls']} falls, {cell['rises']} rises, {cell['undecided']} undecided; {mean}."
-        )
-
-    parts = [
-        f"**Does neuron entropy fall with depth?** In {answer(main)} A change counts where it is beyond its normal "
-        f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals are "
-        "for large samples: kinds of input that the sample missed are not in them."
-    ]
-    parts += constant_neurons(profile, table, [main, *twin], in_all)
-    training = [f"In {answer(name)}" for name in twin]
-    if "excess" in table:
-        training.append(
-            f"The trained fall is larger than its twin's in {_number(table.excess, 'more')} cells, smaller in "
-            f"{_number(table.excess, 'less')}, undecided in {_number(table.excess, 'undecided')}"
-            + (f" (95 % interval of the mean over {seeds} seeds)." if seeds > 1 else " (one seed: others may differ).")
-        )
-    if training:
-        parts.append(" ".join(["**Is the fall due to training?**", *training]))
-    first, last = (str(profile.layer.values[i]) for i in (0, -1))
-    information = profile.neuron_information.mean("seed")
-    told = "; ".join(
-        f"{float(information.sel(network=name, layer=first)):.3f} at {first} and "
-        f"{float(information.sel(network=name, layer=last)):.3f} at {last} "
-        + ("with shuffled labels" if name == "shuffled" else str(name))
-        for name in table.network.values
-    )
-    parts.append(f"**What does a neuron's state tell of the class?** In bits: {told}.")
-    parts += _pattern_text(profile, table, [main, *twin], estimator)
-    parts += _notes(profile)
-    return "\n\n".join(parts)
-
-
-def _notes(profile: xr.Dataset) -> list[str]:
-    """Which classes cannot be judged, and why."""
-    parts = []
-    copies = [str(c) for c in profile["class"].values[profile.copies.values]]
-    if copies:
-        parts.append(
-            f"**Note.** Inputs of class {', '.join(copies)} look like copies or near-copies of each other: their "
-            "pattern entropies are undecided, and all error bars too small. Take one of each, or draw new ones."
-        )
-    few = [str(c) for c in profile["class"].values[(profile.n.values > 0) & (profile.n.values < MIN_INPUTS)]]
-    if few:
-        parts.append(f"**Note.** Fewer than {MIN_INPUTS} inputs of class {', '.join(few)}: counted as undecided.")
-    empty = [str(c) for c in profile["class"].values[profile.n.values == 0]]
-    if empty:
-        parts.append(f"**Note.** No input of class {', '.join(empty)}: NaN there, and counted as undecided.")
-    return parts
-
-
-def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], estimator: str) -> list[str]:
-    """The answer on pattern entropy for the first of the networks, and the pairs of layers of all of them."""
-    one = table.sel(network=networks[0])
-    bracketed, layers = _bracketed(profile), [str(layer) for layer in profile.layer.values]
-    widths = dict(zip(layers, profile.width.values.tolist(), strict=True))
-    narrowing = any(b < a for a, b in combinations(widths.values(), 2))
-    counts = [
-        f"{_number(one.pattern, word)} {word}"
-        for word in _PATTERN_WORDS
-        if (bracketed or "certain" not in word) and (narrowing or "width" not in word)
-    ]
-    answer = [
-        f"**Does pattern entropy fall with depth?** The {networks[0]} network, each layer against each deeper one. "
-        f"Of {one.pattern.size} cells (a class and a pair of layers): {', '.join(counts)}."
-    ]
-    if bracketed:
-        seeds = profile.sizes["seed"]
-        confidence = 100 * profile.attrs.get("bounds_confidence", CONFIDENCE)
-        answer.append(
-            f"*For certain*: the {confidence:g} % brackets of the two layers do not overlap"
-            + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
-            + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, "
-            "since it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most "
-            f"its share of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for any "
-            "number of inputs drawn independently of each other and of the network, so not strictly for the images it "
-            "was trained on."
-        )
-    answer += widths_sentence(widths, narrowing, bracketed)
-    unreliable = _unreliable(profile).sel(network=networks[0]).any("seed")
-    lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
-    answer.append(
-        f"*Likely*: by the {ESTIMATOR_NAMES[estimator]} estimates and their standard errors, where both can be "
-        "trusted; neither allows for rare patterns that the sample missed. "
-        f"{_number(_told(one), 'unreliable')} of the undecided cells are *unreliable*: they cannot be judged "
-        f"from {extent(profile.n.values)} inputs a class, too few for a layer's patterns; there the estimate tells "
-        "the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
-    )
-    told = {f"pattern, {name}": _told(table.sel(network=name)) for name in networks}
-    shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
-        shown = np.ones_like(shown)
-
-    def named(words: xr.DataArray) -> str:
-        """The tally, which says so where brackets were asked and no class falls for certain."""
-        none = bracketed and not words.isin(["falls for certain", "falls by width"]).any()
-        return ("0 falls for certain, " if none else "") + _tally(words)
-
-    labels = dict(zip(table.pair.values, (pair_name(*pair, widths) for pair in combinations(layers, 2)), strict=True))
-    rows = [
-        [labels[pair], *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
-    ]
-    parts = [" ".join(answer)]
-    if rows:
-        parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))
-    rest = int((~shown).sum())
-    if rest:
-        parts.append(f"Pairs of layers in which no class is decided{', left out above' if rows else ''}: {rest}.")
-    return parts
-
-
-def _number(words: xr.DataArray, word: str) -> int:
-    return int((words == word).sum())
-
-
-def extent(n: np.ndarray) -> str:
-    """The smallest and the largest of these numbers of inputs, or the one they all are."""
-    low, high = int(n.min()), int(n.max())
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table that reads well as plain text too: columns padded, numbers to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    numeric = [all(re.fullmatch(r"[\d.()—– ]*", row[i]) for row in rows) for i in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        padded = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(cells, widths, numeric, strict=True)]
-        return f"| {' | '.join(padded)} |"
-
-    rule = "|".join("-" * (w + 1) + (":" if right else "-") for w, right in zip(widths, numeric, strict=True))
-    return "\n".join([line(head), f"|{rule}|", *(line(row) for row in rows)])

@@ -1,0 +1,1 @@
+"""Profile → answers: what holds of a claim, and on what evidence."""

@@ -1,0 +1,28 @@
+"""The words of a verdict, and how often each was said."""
+
+import xarray as xr
+
+PATTERN_WORDS = (
+    "falls for certain",
+    "likely falls",
+    "falls by width",
+    "rises for certain",
+    "likely rises",
+    "undecided",
+)
+WORDS = ("falls", "more", "rises", "less", *PATTERN_WORDS, "unreliable")
+
+
+def pattern_words(table: xr.Dataset) -> xr.DataArray:
+    """The words on pattern entropy, with undecided cells told apart by whether an estimate could have been judged."""
+    return table.pattern.where(~(table.pattern_unreliable & (table.pattern == "undecided")), "unreliable")
+
+
+def counted(words: xr.DataArray) -> str:
+    """``3 falls, 7 undecided``."""
+    return ", ".join(f"{number_of(words, word)} {word}" for word in WORDS if (words == word).any())
+
+
+def number_of(words: xr.DataArray, word: str) -> int:
+    """How often this word was said."""
+    return int((words == word).sum())

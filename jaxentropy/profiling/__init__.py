@@ -1,0 +1,1 @@
+"""Recordings → Profile: every quantity by network, seed, layer and class."""

@@ -1,0 +1,88 @@
+"""Falls of the neuron entropy from layer to layer, with errors from a paired bootstrap."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from jaxentropy.base.padding import with_room
+from jaxentropy.profiling.bootstrap import layer_entropies
+from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.pattern_measures import (
+    Cell,
+)
+
+
+def steps(layers: Sequence[str]) -> list[str]:
+    """Names of the steps from each layer to the next: ``fc1→fc2``."""
+    return [f"{a}→{b}" for a, b in pairwise(layers)]
+
+
+def neuron_falls(words: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int) -> Cell:
+    """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
+    resampled = _resampled(words, first, replicates, seed)
+    # constant neurons are so in every replicate: the mean without them is that of all neurons, times a number
+    active = np.round((1 - made["never_on"][1] - made["never_off"][1]) * np.array(first.widths))
+    without = np.divide(first.widths, active, out=np.full(active.shape, np.nan), where=active > 0)
+    dims = ("seed", "step", "class")
+    result: Cell = {}
+    for kind, scale in (("", np.ones_like(without)), ("_active", without)):
+        corrected, bias = (made[f"neuron_entropy{kind}_{name}"][1] for name in ("corrected", "bias"))
+        fall, off = -np.diff(corrected, axis=2), bias[:, :, :-1] + bias[:, :, 1:]
+        spread = np.full(fall.shape, np.nan)
+        for i, name in enumerate(words):
+            if name in resampled:
+                spread[i] = _spread(-np.diff(resampled[name] * scale[i, ..., None, None], axis=1))
+            else:
+                fall[i] = off[i] = np.nan
+        for name, values in (("", fall), ("_bias", off), ("_se", spread)):
+            result[f"neuron_fall{kind}{name}"] = (("network", *dims), values)
+    if {"trained", "untrained"} <= set(words):
+        fall, off = result["neuron_fall"][1], result["neuron_fall_bias"][1]
+        trained, untrained = (list(words).index(name) for name in ("trained", "untrained"))
+        excess = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
+        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
+        result["excess_fall_bias"] = (dims, off[trained] + off[untrained])
+        result["excess_fall_se"] = (dims, _spread(excess))
+        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
+    return result
+
+
+def _resampled(
+    words: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
+    largest = int(np.bincount(first.labels).max())
+    resample = partial(
+        layer_entropies,
+        widths=first.widths,
+        num_classes=first.num_classes,
+        replicates=replicates,
+        chunk_size=128 if largest <= 128 else 512,
+    )
+    found = {}
+    for name in words:
+        if name != "shuffled":
+            by_seed = zip(*words[name], strict=True)
+            replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
+            found[name] = np.stack([np.asarray(own, float) for own in replicated])
+    return found
+
+
+def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Every layer's words and the labels, with room."""
+    padded = [with_room(words, first.labels, first.num_classes) for words in layers]
+    return tuple(words for words, _ in padded), padded[0][1]
+
+
+def _spread(replicates: np.ndarray) -> np.ndarray:
+    """Standard deviation over the last axis; NaN replicates (no input drawn) are left out, if any are left."""
+    usable = ~np.isnan(replicates)
+    count = usable.sum(-1)
+    safe = np.maximum(count, 2)
+    mean = np.where(usable, replicates, 0).sum(-1, keepdims=True) / np.maximum(count, 1)[..., None]
+    squares = np.where(usable, replicates - mean, 0) ** 2
+    return np.where(count > 1, np.sqrt(squares.sum(-1) / (safe - 1)), math.nan)

@@ -1,0 +1,53 @@
+"""What is profiled: networks, seeds and nulls, checked to be comparable."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jaxentropy.base.errors import InputError
+from jaxentropy.counting.layers import Kept
+from jaxentropy.counting.tallies import Tally
+from jaxentropy.recording.recording import Recording
+
+Recorded = Recording | Tally
+Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
+
+
+def patterns_of(recording: Recorded) -> Sequence[Kept]:
+    """What is known of each layer."""
+    if isinstance(recording, Tally):
+        return list(zip(recording.prints, recording.on, strict=True))
+    return recording.words
+
+
+def arranged(
+    recordings: Recordings | Mapping[str, Recordings],
+) -> tuple[dict[str, list[Recorded]], bool, bool]:
+    """Network → one recording a seed, checked to be comparable; and whether network and seed are dimensions."""
+    has_network = isinstance(recordings, Mapping)
+    by_network = dict(recordings) if isinstance(recordings, Mapping) else {"recorded": recordings}
+    has_seed = any(not isinstance(r, Recorded) for r in by_network.values())
+    networks = {k: [r] if isinstance(r, Recorded) else list(r) for k, r in by_network.items()}
+    if not networks or not all(networks.values()):
+        raise InputError("profile: expected at least one recording of each network")
+    if "shuffled" in networks:
+        raise InputError("profile: the name 'shuffled' is taken by the shuffled-label null; name the network otherwise")
+    name, (first, *_) = next(iter(networks.items()))
+    for other, group in networks.items():
+        if len(group) != len(networks[name]):
+            raise InputError(
+                f"profile: network '{name}' has {len(networks[name])} recordings and '{other}' {len(group)}; "
+                "expected one a seed for each"
+            )
+        for r in group:
+            if (r.layers, r.widths, r.class_names) != (first.layers, first.widths, first.class_names):
+                raise InputError(f"profile: '{name}' and '{other}' differ in layers, widths or classes")
+            if not np.array_equal(r.labels, first.labels):
+                raise InputError(
+                    f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
+                    f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
+                )
+        seeds, others = ([r.meta.get("seed") for r in g] for g in (networks[name], group))
+        if None not in seeds and seeds != others and set(seeds) == set(others):
+            raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
+    return networks, has_network, has_seed

@@ -1,0 +1,124 @@
+"""Multiplicities of joint patterns → entropies, information, and what says whether to trust them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxentropy.base.arrays import Array, on_host
+from jaxentropy.base.padding import power_of_two
+from jaxentropy.counting.counts import PatternCounts
+from jaxentropy.estimators import estimate
+
+SATURATION_LIMIT = 0.9
+"""A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
+sets the number …"""
+MIN_COINCIDENT_PAIRS = 10
+"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from …"""
+MIN_COVERAGE = 0.5
+"""… or where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number
+of bits, even beside a common pattern that keeps the plug-in low."""
+
+
+class Estimates(NamedTuple):
+    """Bits, ``[seed, shuffle, class]`` for the plug-in, with a further axis ``estimator`` for the others."""
+
+    plugin: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
+
+
+Cell = dict[str, tuple[tuple[str, ...], np.ndarray]]
+"""One layer's quantities: variable → (its dimensions after seed, values averaged over shuffles)."""
+
+
+def pattern_quantities(
+    by_class: PatternCounts, pooled: PatternCounts, estimates: Estimates, pooled_estimates: Estimates
+) -> Cell:
+    """The quantities that come from the multiplicities of joint patterns."""
+    n, total = by_class.n.astype(float), pooled.n.astype(float)
+    empty = n == 0
+    distinct, coverage, pairs, saturation, saturated = _diagnose(by_class, estimates)
+    saturated_pooled = _diagnose(pooled, pooled_estimates)[-1][..., 0]
+    pooled_entropy = pooled_estimates.values[..., 0, :]
+    # an empty class has no weight in the mean over classes
+    conditional = np.where(empty[..., None], 0.0, (n / total)[..., None] * estimates.values).sum(-2)
+    untold = saturated_pooled | (saturated & ~empty).any(-1)
+    values = {
+        "pattern_entropy": (("class", "estimator"), estimates.values),
+        "pattern_entropy_se": (("class", "estimator"), estimates.errors),
+        "pattern_entropy_pooled": (("estimator",), pooled_entropy),
+        "pattern_information": (("estimator",), np.where(untold[..., None], np.nan, pooled_entropy - conditional)),
+        "patterns": (("class",), np.where(empty, np.nan, distinct)),
+        "unique_fraction": (("class",), np.where(empty, np.nan, distinct / np.maximum(n, 1))),
+        "coverage": (("class",), coverage),
+        "coincident_pairs": (("class",), np.where(empty, np.nan, pairs)),
+        "saturation": (("class",), saturation),
+    }
+    averaged = {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
+    flags = {"saturated": (("class",), saturated.any(1)), "saturated_pooled": ((), saturated_pooled.any(1))}
+    return averaged | flags
+
+
+def pattern_shares(entropy: np.ndarray, widths: Sequence[int], n: np.ndarray) -> Cell:
+    """Pattern entropies ``[network, seed, layer, class, estimator]`` by what a layer can hold, and a sample can show.
+
+    The ceiling is the smaller of the two, in bits: one a neuron, and log2 n. Estimators that allow for patterns not
+    seen may pass log2 n, so that their share may pass 1. NaN for an empty class, and the share for one of one input.
+    """
+    width = np.asarray(widths, float)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ceiling = np.where(n > 0, np.minimum(width, np.log2(n)), np.nan)
+        share = np.where(ceiling > 0, 1 / ceiling, np.nan)[..., None] * entropy
+    dims = ("network", "seed", "layer", "class", "estimator")
+    return {
+        "pattern_ceiling": (("layer", "class"), ceiling),
+        "pattern_entropy_per_neuron": (dims, entropy / width[..., None]),
+        "pattern_entropy_share": (dims, share),
+    }
+
+
+def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, Any, Any, Any]:
+    """(different patterns, coverage, coincident pairs, saturation, saturated) of each class."""
+    n, j = counts.n.astype(float), counts.j[..., None, :].astype(float)
+    distinct = counts.f.sum(-1, dtype=float)
+    pairs = (counts.f * j * (j - 1) / 2).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        coverage = 1 - (counts.f * (j == 1)).sum(-1) / n
+        saturation = np.where(n > 1, estimates.plugin / np.log2(n), np.nan)
+        # written so that NaN counts as saturated
+        trusted = (saturation <= SATURATION_LIMIT) & (pairs >= MIN_COINCIDENT_PAIRS) & (coverage >= MIN_COVERAGE)
+    return distinct, coverage, pairs, saturation, ~trusted
+
+
+def estimate_tables(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> list[Estimates]:
+    """Entropies and standard errors of all tables in one compiled call an estimator, in float64.
+
+    Where all patterns of a class differ only the plug-in is given: any other estimate would be a function of n alone.
+    """
+    used = max(int((c.j > 0).sum(-1).max(initial=1)) for c in counts)
+    # slots and rows are rounded up: few shapes, few compilations
+    slots = power_of_two(used, least=16)
+    f = [_resize(c.f, slots) for c in counts]
+    j = [np.broadcast_to(_resize(c.j, slots)[..., None, :], own.shape) for c, own in zip(counts, f, strict=True)]
+    flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
+    rows = len(flat_f)
+    flat_j, flat_f = (np.pad(a, ((0, power_of_two(rows, least=64) - rows), (0, 0))) for a in (flat_j, flat_f))
+    by_method = {e: on_host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
+    n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
+    meaningless = ((n > 1) & (n == distinct))[:, None] & (np.array(estimators) != "plugin")
+    values, errors = (
+        np.where(meaningless, np.nan, np.stack([by_method[e][i] for e in estimators], axis=-1)) for i in (0, 1)
+    )
+    ends = np.cumsum([a[..., 0].size for a in f])[:-1]
+    split = (np.split(array[:rows], ends) for array in (by_method["plugin"][0], values, errors))
+    return [
+        Estimates(*(part.reshape(*table.shape[:-1], *part.shape[1:]) for part in parts))
+        for table, *parts in zip(f, *split, strict=True)
+    ]
+
+
+def _resize(array: Array, slots: int) -> np.ndarray:
+    """So many slots on the last axis: unused ones cut off or added."""
+    used = np.asarray(array)[..., :slots]
+    return np.pad(used, [(0, 0)] * (array.ndim - 1) + [(0, slots - used.shape[-1])])
