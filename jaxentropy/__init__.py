@@ -1,4 +1,19 @@
-"""How a neural network's activation patterns settle with depth, and how much of that can be trusted."""
+"""How a neural network's activation patterns settle with depth, and how much of that can be trusted.
+
+::
+
+    import jaxentropy as je
+
+    recording = je.Recording.from_activations({"fc1": z1, "fc2": z2}, labels)
+    profile = je.profile({"recorded": recording})
+    print(je.verdict(profile))
+
+``je.plots``, ``je.capture`` and ``je.datasets`` are imported when they are first used.
+"""
+
+import importlib
+from importlib.metadata import version
+from typing import Any
 
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
 from jaxentropy.bounds.brackets import Bracket, bracket
@@ -8,6 +23,7 @@ from jaxentropy.counting.sharded import count_sharded
 from jaxentropy.counting.tallies import Tally, tally
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.profiling.profiler import profile
+from jaxentropy.profiling.reading import value
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.packing import pack, unpack
 from jaxentropy.recording.recorder import record
@@ -42,5 +58,19 @@ __all__ = [
     "save_profile",
     "tally",
     "unpack",
+    "value",
     "verdict",
 ]
+
+__version__ = version("jaxentropy")
+_LAZY = ("capture", "datasets", "plots")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:  # they import flax, matplotlib or data sets
+        return importlib.import_module(f"jaxentropy.{name}")
+    raise AttributeError(f"module 'jaxentropy' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LAZY, "__version__"])

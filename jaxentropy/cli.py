@@ -14,7 +14,8 @@ from typing import Annotated
 import tyro
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.experiment import Config
+from jaxentropy.experiments.config import Config
+from jaxentropy.profiling.bootstrap import REPLICATES
 
 _PROGRAM = "jaxentropy"
 _OVERVIEW = """usage: jaxentropy COMMAND ...
@@ -63,20 +64,21 @@ def run(
         download: Fetch a tfds: data set that is not on this machine.
         debug: Show the traceback of an error.
     """
-    from jaxentropy import experiment, report
+    from jaxentropy.experiments import pipeline
+    from jaxentropy.reports import writer
 
     del debug
     folder = out or Path("runs") / "-".join([re.sub(r"[^\w.]+", "-", config.dataset).strip("-"), *config.model])
-    experiment.run(config, folder, download=download, progress=sys.stderr.isatty(), say=_say)
+    pipeline.run(config, folder, download=download, progress=sys.stderr.isatty(), say=_say)
     _say(f"drawing into {folder}")
-    _tell(report.write(folder), folder)
+    _tell(writer.write(folder), folder)
 
 
 def analyze(
     file: tyro.conf.Positional[Path],
     out: Annotated[Path | None, _otherwise("PATH", "FILE without its ending, and -profile")] = None,
     shuffles: int = 1,
-    bootstrap: int = 200,
+    bootstrap: int = REPLICATES,
     seed: int = 0,
     bounds: bool = True,
     layers: Annotated[tuple[str, ...] | None, _otherwise("NAME [NAME ...]", "all arrays, in the file's order")] = None,
@@ -105,15 +107,16 @@ def analyze(
         layers: Which arrays are layers, in the order of depth.
         debug: Show the traceback of an error.
     """
-    from jaxentropy import experiment, report
+    from jaxentropy.experiments import pipeline
+    from jaxentropy.reports import writer
 
     del debug
     folder = out or Path(f"{file.stem}-profile")
-    experiment.analyze(
+    pipeline.analyze(
         file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, layers=layers,
         progress=sys.stderr.isatty(),
     )  # fmt: skip
-    _tell(report.write(folder), folder)
+    _tell(writer.write(folder), folder)
 
 
 def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
@@ -127,10 +130,10 @@ def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
         folder: A results folder that `run` or `analyze` wrote.
         debug: Show the traceback of an error.
     """
-    from jaxentropy import report
+    from jaxentropy.reports import writer
 
     del debug
-    _tell(report.write(folder), folder)
+    _tell(writer.write(folder), folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

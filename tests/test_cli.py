@@ -12,7 +12,8 @@ import pytest
 import xarray as xr
 
 import jaxentropy as je
-from jaxentropy import cli, experiment, plots
+from jaxentropy import cli, plots
+from jaxentropy.experiments import pipeline as experiment
 from tests.conftest import random_recording
 
 SMALL = [

@@ -7,9 +7,10 @@ import xarray as xr
 
 import jaxentropy as je
 from jaxentropy.bounds.brackets import Brackets
+from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling import brackets as profiling_brackets
 from jaxentropy.profiling.neuron_measures import neuron_limits
-from jaxentropy.profiling.profiler import MIN_COINCIDENT_PAIRS, MIN_COVERAGE, SATURATION_LIMIT, profile
+from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.schema import LONG_NAMES
 from tests import oracles
 from tests.conftest import random_recording
@@ -55,7 +56,7 @@ def test_every_number_agrees_with_a_loop(recordings, dataset):
                     assert float(cell.coincident_pairs) == pairs
                     trusted = (
                         plugin / np.log2(len(mine)) <= SATURATION_LIMIT
-                        and pairs >= MIN_COINCIDENT_PAIRS
+                        and pairs >= LEAST_PAIRS
                         and multiplicities.get(1, 0) <= (1 - MIN_COVERAGE) * len(mine)
                     )
                     assert bool(cell.saturated) == (not trusted)

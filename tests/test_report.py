@@ -7,7 +7,8 @@ import xarray as xr
 
 import jaxentropy as je
 from jaxentropy import plots
-from jaxentropy.report import layer_table, summary, write
+from jaxentropy.reports.summary import layer_table, summary
+from jaxentropy.reports.writer import write
 from tests.conftest import random_recording
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import jaxentropy as je
-from jaxentropy import experiment
+from jaxentropy.experiments import pipeline as experiment
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.base.markdown import extent, markdown_table
-from jaxentropy.claims.evidence import CONFIDENCE, MIN_INPUTS, has_brackets, is_unreliable
+from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import PATTERN_WORDS, counted, number_of, pattern_words
 from jaxentropy.estimators import ESTIMATOR_NAMES
+from jaxentropy.estimators.trust import MIN_INPUTS
 
 MANY_LAYERS = 8
 """With more layers than this, pairs of layers in which no class is decided are counted but not listed."""

@@ -10,8 +10,9 @@ from scipy.special import stdtrit
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.answers import answer_text
-from jaxentropy.claims.evidence import CONFIDENCE, MIN_INPUTS, has_brackets, is_unreliable
+from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
 from jaxentropy.claims.words import counted, pattern_words
+from jaxentropy.estimators.trust import MIN_INPUTS
 
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -55,6 +56,14 @@ class Verdict:
             for step in self.table.step.values
         ]
         return markdown_table(["step (classes that …)", *columns], rows)
+
+    def __repr__(self) -> str:
+        networks = [str(name) for name in self.table.network.values if name != "shuffled"]
+        claims = (f"{name}: {counted(self.table.neuron_monotone.sel(network=name))}" for name in networks)
+        return f"Verdict(monotone fall of neuron entropy, classes; {'; '.join(claims)})"
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.text}\n\n{self.markdown()}\n"

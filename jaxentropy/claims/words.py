@@ -10,11 +10,11 @@ PATTERN_WORDS = (
     "likely rises",
     "undecided",
 )
-WORDS = ("falls", "more", "rises", "less", *PATTERN_WORDS, "unreliable")
+WORDS = ("holds", "contradicted", "falls", "more", "rises", "less", *PATTERN_WORDS, "unreliable")
 
 
 def pattern_words(table: xr.Dataset) -> xr.DataArray:
-    """The words on pattern entropy, with undecided cells told apart by whether an estimate could have been judged."""
+    """The words on pattern entropy, with *unreliable* for undecided cells where no estimate could have been judged."""
     return table.pattern.where(~(table.pattern_unreliable & (table.pattern == "undecided")), "unreliable")
 
 

@@ -1,5 +1,6 @@
 """The Tally: counts and fingerprints without the bits, for more inputs than their patterns can be kept of."""
 
+import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.recording.constant import one_pattern_counted, warn_of_constant
 from jaxentropy.recording.forward import ApplyFunction, Gathered, Step, drive, layers_of, peeked
 from jaxentropy.recording.packing import words_for
-from jaxentropy.recording.recording import Recording, checked_labels
+from jaxentropy.recording.recording import Recording, checked_labels, described
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, write_arrays
 
@@ -67,6 +68,12 @@ class Tally:
     def num_classes(self) -> int:
         """Number of classes, empty ones included."""
         return len(self.class_names)
+
+    def __repr__(self) -> str:
+        return described("Tally", self.n, self.num_classes, self.layers, self.widths)
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
 
     @classmethod
     def of(cls, recording: Recording, seed: int = 0) -> "Tally":

@@ -25,7 +25,19 @@ No coverage below 1 bounds an entropy from above."""
 COVERAGE_LIMITS = (0.99, 0.95, 0.8, 0.5, 0.05)
 """The least coverage of each label but the last."""
 LEAST_PAIRS = 10
-"""Below so many pairs of samples with one pattern: *bounds only*. Chosen, not derived."""
+"""Below so many pairs of samples with one pattern there is nothing to estimate from: *bounds only*, and saturated.
+Chosen, not derived."""
+TRUSTED = LABELS[: LABELS.index("usable") + 1]
+"""The labels with which point estimates of the pattern entropy are judged."""
+SATURATION_LIMIT = 0.9
+"""A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
+sets the number. So it is with fewer than ``LEAST_PAIRS``, or …"""
+MIN_COVERAGE = 0.5
+"""… where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number of
+bits, even beside a common pattern that keeps the plug-in low."""
+MIN_INPUTS = 10
+"""In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With
+more, it still knows nothing of a kind of input that the sample missed."""
 
 
 def integers(counts: Shaped[Array, "..."], caller: str) -> Int[Array, "*batch k"]:

@@ -9,7 +9,7 @@
 from jaxentropy.plots.activity import firing_rates, patterns, rank_frequency
 from jaxentropy.plots.brackets import bracket_by_depth, total_correlation_by_depth
 from jaxentropy.plots.by_depth import entropy_by_depth, information_by_depth
-from jaxentropy.plots.figures import (
+from jaxentropy.plots.figure_list import (
     close,
     entropy_figure,
     figures,

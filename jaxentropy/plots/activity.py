@@ -52,12 +52,13 @@ def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label: int, most: int = 150) -> Axes:
+def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label: int | str, most: int = 150) -> Axes:
     """The activation patterns of one class in one layer as a picture: a row an input, a column a neuron, black is on.
 
-    Neurons are sorted by firing rate; at most ``most`` inputs are drawn.
+    Neurons are sorted by firing rate; at most ``most`` inputs are drawn. The class may be asked for as 7 or "7".
     """
     ax = ax or new_axes()
+    label = recording.class_index(label)
     states = recording.take(recording.labels == label).states(layer)
     order = np.argsort(-states.mean(0), kind="stable")
     ax.imshow(

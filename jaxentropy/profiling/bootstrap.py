@@ -11,6 +11,8 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.estimators import binary_entropy
 from jaxentropy.recording.packing import WORD_BITS, unpack
 
+REPLICATES = 200
+"""So many by default, everywhere."""
 # P(weight ≤ k) for k = 0 .. 11 of a Poisson distribution of mean 1, as thresholds for 32 uniform bits
 _POISSON = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 12)]))
 _THRESHOLDS = np.minimum(np.round(_POISSON * 2.0**32), 2.0**32 - 1).astype(np.uint32)

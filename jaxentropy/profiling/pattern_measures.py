@@ -9,15 +9,7 @@ from jaxentropy.base.arrays import Array, on_host
 from jaxentropy.base.padding import power_of_two
 from jaxentropy.counting.counts import PatternCounts
 from jaxentropy.estimators import estimate
-
-SATURATION_LIMIT = 0.9
-"""A cell is called saturated where the plug-in entropy exceeds this share of log2 n: the sample, not the network, then
-sets the number …"""
-MIN_COINCIDENT_PAIRS = 10
-"""… or where fewer pairs of inputs than this share a pattern: then there is nothing to estimate from …"""
-MIN_COVERAGE = 0.5
-"""… or where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number
-of bits, even beside a common pattern that keeps the plug-in low."""
+from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 
 
 class Estimates(NamedTuple):
@@ -87,7 +79,7 @@ def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, An
         coverage = 1 - (counts.f * (j == 1)).sum(-1) / n
         saturation = np.where(n > 1, estimates.plugin / np.log2(n), np.nan)
         # written so that NaN counts as saturated
-        trusted = (saturation <= SATURATION_LIMIT) & (pairs >= MIN_COINCIDENT_PAIRS) & (coverage >= MIN_COVERAGE)
+        trusted = (saturation <= SATURATION_LIMIT) & (pairs >= LEAST_PAIRS) & (coverage >= MIN_COVERAGE)
     return distinct, coverage, pairs, saturation, ~trusted
 
 

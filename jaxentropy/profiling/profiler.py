@@ -14,14 +14,13 @@ from jaxentropy.counting.counts import PatternCounts
 from jaxentropy.counting.layers import count_layers
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
+from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
+from jaxentropy.profiling.bootstrap import REPLICATES
 from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets
 from jaxentropy.profiling.falls import neuron_falls, steps
 from jaxentropy.profiling.inputs import Recordings, arranged, patterns_of
 from jaxentropy.profiling.neuron_measures import neuron_quantities
 from jaxentropy.profiling.pattern_measures import (
-    MIN_COINCIDENT_PAIRS,
-    MIN_COVERAGE,
-    SATURATION_LIMIT,
     estimate_tables,
     pattern_quantities,
     pattern_shares,
@@ -110,7 +109,7 @@ def profile(
             "several processes shares them out. Leave these three out, or record the bits of fewer inputs"
         )
     shuffles = int(has_network and not apart) if shuffles is None else shuffles
-    bootstrap = (0 if apart else 200) if bootstrap is None else bootstrap
+    bootstrap = (0 if apart else REPLICATES) if bootstrap is None else bootstrap
     bounds = not apart if bounds is None else bounds
     has_network |= shuffles > 0
     first = next(iter(networks.values()))[0]
@@ -178,7 +177,7 @@ def profile(
             "profile_seed": seed,
             **({"bounds_confidence": confidence} if bounds else {}),
             "saturation_limit": SATURATION_LIMIT,
-            "min_coincident_pairs": MIN_COINCIDENT_PAIRS,
+            "min_coincident_pairs": LEAST_PAIRS,
             "min_coverage": MIN_COVERAGE,
             "quantizer": str(first.meta.get("quantizer", "states given")),
             **_versions(),

@@ -1,5 +1,6 @@
 """The Recording: packed patterns by layer, and labels. Everything after it is a function of it alone."""
 
+import html
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,6 +74,20 @@ class Recording:
     def num_classes(self) -> int:
         """Number of classes, empty ones included."""
         return len(self.class_names)
+
+    def __repr__(self) -> str:
+        return described("Recording", self.n, self.num_classes, self.layers, self.widths)
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
+
+    def class_index(self, label: int | str) -> int:
+        """The number of a class, asked for by its name, or by a number that is its name or its place: 7 or "7"."""
+        if str(label) in self.class_names:
+            return self.class_names.index(str(label))
+        if isinstance(label, int | np.integer) and 0 <= label < self.num_classes:
+            return int(label)
+        raise InputError(f"no class {label!r}; choose from {', '.join(self.class_names)}")
 
     def states(self, layer: str) -> np.ndarray:
         """The states of one layer, ``bool[n, width]``."""
@@ -180,6 +195,12 @@ class Recording:
                 tuple(header["class_names"]),
                 header["meta"],
             )
+
+
+def described(what: str, n: int, num_classes: int, layers: Sequence[str], widths: Sequence[int]) -> str:
+    """``Recording(5000 inputs, 10 classes; neurons: fc1 128, fc2 64)``."""
+    neurons = ", ".join(f"{layer} {width}" for layer, width in zip(layers, widths, strict=True))
+    return f"{what}({n} inputs, {num_classes} classes; neurons: {neurons})"
 
 
 def concatenate(recordings: Sequence[Recording]) -> Recording:

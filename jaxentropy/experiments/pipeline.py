@@ -1,111 +1,32 @@
-"""The main job: train, record, profile, judge, draw; and the same for activations from elsewhere."""
+"""The main job: train, record, profile; and the same for activations from elsewhere."""
 
 import dataclasses
-import json
-import math
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 import xarray as xr
 
-from jaxentropy import report
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import open_npz, write_text
+from jaxentropy.base.files import open_npz
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset, load
-from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.experiments.config import Config
+from jaxentropy.networks.models import CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
+from jaxentropy.reports.folder import PROFILE, RECORDINGS, claim, refuse_other, refuse_other_data
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},
-    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3},
-}
 _RECORD_BATCH = 1000
 _BRACKETS = "brackets"
-
-
-def _by_model(metavar: str, defaults: str):
-    """How the command line shows a setting whose default depends on the model."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: mlp {defaults})")
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of a run. What is left out takes the model's own default."""
-
-    dataset: str = "mnist5k"
-    """Images and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE or tfds:NAME."""
-    model: tuple[str, ...] = ("mlp", "cnn")
-    """Which networks: mlp, cnn, or both."""
-    widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
-    """Neurons of each fully connected (FC) hidden layer."""
-    channels: tuple[int, ...] = (16, 32)
-    """CNN: channels of each block of 3x3 convolutions; each block ends in 2x2 max-pooling."""
-    convolutions: int = 1
-    """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
-    activation: str = "relu"
-    """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
-    epochs: Annotated[int | None, _by_model("INT", "15, cnn 8")] = None
-    """Passes over the training images."""
-    seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
-    """Networks to train, each from its own seed."""
-    seed: int = 0
-    """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
-    batch_size: int = 64
-    """Images a training step."""
-    learning_rate: Annotated[float | None, _by_model("FLOAT", "0.001, cnn 0.002")] = None
-    """Adam's first learning rate; it falls to zero along a cosine."""
-    split: str = "train"
-    """Which images are recorded: train or test."""
-    shuffles: int = 1
-    """Label permutations averaged in the shuffled-label null."""
-    bootstrap: int = 200
-    """Replicates of the bootstrap behind the verdict."""
-    bounds: bool = True
-    """Whether the joint pattern's entropy gets its bracket: the longest part of a profile."""
-
-    def __post_init__(self):
-        for name in self.model:
-            if name not in _DEFAULTS:
-                raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
-        if self.activation not in ACTIVATIONS:
-            raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
-        if self.split not in ("train", "test"):
-            raise InputError(f"unknown split '{self.split}'; choose train or test")
-        if not self.model or len(set(self.model)) != len(self.model):
-            raise InputError(f"models are {' '.join(self.model) or 'none'}; expected one or more, each once")
-        for name in ("widths", "channels"):
-            sizes = getattr(self, name)
-            if sizes is not None and (not sizes or min(sizes) < 1):
-                raise InputError(f"{name} are {' '.join(map(str, sizes)) or 'empty'}; expected numbers of 1 or more")
-        for name, least in (
-            ("convolutions", 1), ("epochs", 0), ("seeds", 1), ("seed", 0), ("batch_size", 1), ("shuffles", 0),
-            ("bootstrap", 0),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name.replace('_', ' ')} is {value}; expected {least} or more")
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise InputError(f"learning rate is {self.learning_rate}; expected a positive number")
-
-    def of(self, model: str) -> "Config":
-        """The settings of one network, with its defaults filled in."""
-        filled = {k: v for k, v in _DEFAULTS[model].items() if getattr(self, k) is None}
-        return dataclasses.replace(self, model=(model,), **filled)
 
 
 def run(
@@ -147,11 +68,11 @@ def run(
     if len(config.model) > 1:
         claim(out, "run", dataclasses.asdict(config) | {"parts": config.model, "data": data.digest()})
     for model, folder in folders.items():
-        if not (folder / report.PROFILE).exists():
+        if not (folder / PROFILE).exists():
             claim(folder, "run", dataclasses.asdict(configs[model]) | {"data": data.digest()})
-            save_profile(_profile(configs[model], data, folder, progress, say), folder / report.PROFILE)
+            save_profile(_profile(configs[model], data, folder, progress, say), folder / PROFILE)
             shutil.rmtree(folder / _BRACKETS, ignore_errors=True)
-    return {model: load_profile(folder / report.PROFILE) for model, folder in folders.items()}
+    return {model: load_profile(folder / PROFILE) for model, folder in folders.items()}
 
 
 def analyze(
@@ -180,8 +101,8 @@ def analyze(
     )
     result.attrs["subject"] = f"Activation patterns of {file.name}"
     claim(out, "analyze", settings)
-    recording.save(out / report.RECORDINGS / "recorded.npz")
-    save_profile(result, out / report.PROFILE)
+    recording.save(out / RECORDINGS / "recorded.npz")
+    save_profile(result, out / PROFILE)
     return result
 
 
@@ -213,56 +134,6 @@ def read_activations(file: Path, layers: tuple[str, ...] | None = None) -> Recor
             raise InputError(f"{file}: {error}") from error
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Raise InputError if ``folder`` holds something that is not ours."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        try:
-            report.read_config(folder)
-        except InputError:
-            raise InputError(
-                f"{folder} exists and is not a jaxentropy results folder; choose another with --out"
-            ) from None
-
-
-def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
-    """Raise InputError if ``folder`` is not ours, or holds the results of another command or other settings."""
-    refuse_foreign(folder)
-    if not (folder / report.CONFIG).exists():
-        return
-    settings, found = _settings(settings), report.read_config(folder)
-    if found.get("command") != command:
-        raise InputError(f"{folder} holds the results of `{found.get('command')}`; choose another --out, or delete it")
-    differing = [
-        key
-        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts", "data"})
-        if settings.get(key) != found.get(key)
-    ]
-    if differing:
-        told = ", ".join(f"{key}: {found.get(key, 'default')}, not {settings.get(key, 'default')}" for key in differing)
-        raise InputError(f"{folder} holds a run with other settings ({told}); choose another --out, or delete it")
-
-
-def refuse_other_data(folder: Path, name: str, digest: str) -> None:
-    """Raise InputError if ``folder`` holds a run on images or labels that were other than they are now."""
-    if (folder / report.CONFIG).exists() and report.read_config(folder).get("data") != digest:
-        raise InputError(
-            f"{name} has changed since the run in {folder}; choose another --out, or delete the folder to run anew"
-        )
-
-
-def claim(folder: Path, command: str, settings: dict[str, Any]) -> None:
-    """Make ``folder`` the results folder of this command by writing its ``config.toml``."""
-    entries = {"jaxentropy": version("jaxentropy"), "command": command} | _settings(settings)
-    write_text(
-        folder / report.CONFIG,
-        "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in entries.items()),
-    )
-
-
-def _settings(settings: dict[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items() if v is not None}
-
-
 def build(config: Config, num_classes: int) -> nn.Module:
     """The Linen module that a one-model configuration describes."""
     assert config.widths is not None
@@ -292,7 +163,7 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
     recordings: dict[str, list[Recording]] = {"trained": [], "untrained": []}
     for i, seed in enumerate(seeds):
         for kind, variables in zip(("untrained", "trained"), networks.of_seed(i), strict=True):
-            path = folder / report.RECORDINGS / f"{kind}-seed{seed:03d}.npz"
+            path = folder / RECORDINGS / f"{kind}-seed{seed:03d}.npz"
             if not path.exists():
                 record(
                     sown(model),

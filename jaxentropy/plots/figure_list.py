@@ -129,7 +129,7 @@ def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
     )  # fmt: skip
     for i, (name, recording) in enumerate(recordings.items()):
         for k, layer in enumerate(recording.layers):
-            ax = patterns(recording, axes[i, k], layer=layer, label=label)
+            ax = patterns(recording, axes[i, k], layer=layer, label=first.class_names[label])
             ax.set_ylabel(f"{name}\n{ax.get_ylabel()}" if k == 0 else "")
             ax.set_xlabel("neuron,\nby firing rate" if i == len(recordings) - 1 else "")
             ax.set_title(layer if i == 0 else "")

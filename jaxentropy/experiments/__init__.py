@@ -1,0 +1,1 @@
+"""The main job, from settings to a results folder."""

@@ -1,0 +1,87 @@
+"""The settings of a run: defaults, help texts and limits, once."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from jaxentropy.base.errors import InputError
+from jaxentropy.networks.models import ACTIVATIONS
+from jaxentropy.profiling.bootstrap import REPLICATES
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},
+    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3},
+}
+
+
+def _by_model(metavar: str, defaults: str):
+    """How the command line shows a setting whose default depends on the model."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: mlp {defaults})")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a run. What is left out takes the model's own default."""
+
+    dataset: str = "mnist5k"
+    """Images and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE or tfds:NAME."""
+    model: tuple[str, ...] = ("mlp", "cnn")
+    """Which networks: mlp, cnn, or both."""
+    widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
+    """Neurons of each fully connected (FC) hidden layer."""
+    channels: tuple[int, ...] = (16, 32)
+    """CNN: channels of each block of 3x3 convolutions; each block ends in 2x2 max-pooling."""
+    convolutions: int = 1
+    """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
+    activation: str = "relu"
+    """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
+    epochs: Annotated[int | None, _by_model("INT", "15, cnn 8")] = None
+    """Passes over the training images."""
+    seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
+    """Networks to train, each from its own seed."""
+    seed: int = 0
+    """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
+    batch_size: int = 64
+    """Images a training step."""
+    learning_rate: Annotated[float | None, _by_model("FLOAT", "0.001, cnn 0.002")] = None
+    """Adam's first learning rate; it falls to zero along a cosine."""
+    split: str = "train"
+    """Which images are recorded: train or test."""
+    shuffles: int = 1
+    """Label permutations averaged in the shuffled-label null."""
+    bootstrap: int = REPLICATES
+    """Replicates of the bootstrap behind the verdict."""
+    bounds: bool = True
+    """Whether the joint pattern's entropy gets its bracket: the longest part of a profile."""
+
+    def __post_init__(self):
+        for name in self.model:
+            if name not in _DEFAULTS:
+                raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
+        if self.activation not in ACTIVATIONS:
+            raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
+        if self.split not in ("train", "test"):
+            raise InputError(f"unknown split '{self.split}'; choose train or test")
+        if not self.model or len(set(self.model)) != len(self.model):
+            raise InputError(f"models are {' '.join(self.model) or 'none'}; expected one or more, each once")
+        for name in ("widths", "channels"):
+            sizes = getattr(self, name)
+            if sizes is not None and (not sizes or min(sizes) < 1):
+                raise InputError(f"{name} are {' '.join(map(str, sizes)) or 'empty'}; expected numbers of 1 or more")
+        for name, least in (
+            ("convolutions", 1), ("epochs", 0), ("seeds", 1), ("seed", 0), ("batch_size", 1), ("shuffles", 0),
+            ("bootstrap", 0),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name.replace('_', ' ')} is {value}; expected {least} or more")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning rate is {self.learning_rate}; expected a positive number")
+
+    def of(self, model: str) -> "Config":
+        """The settings of one network, with its defaults filled in."""
+        filled = {k: v for k, v in _DEFAULTS[model].items() if getattr(self, k) is None}
+        return dataclasses.replace(self, model=(model,), **filled)

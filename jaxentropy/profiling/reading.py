@@ -1,0 +1,49 @@
+"""One number of a profile."""
+
+from typing import Any
+
+import xarray as xr
+
+from jaxentropy.base.errors import InputError
+
+
+def value(profile: xr.Dataset, quantity: str, *, label: int | str | None = None, **where: Any) -> float:
+    """One number of a profile, in the units of its quantity (bits, for entropies).
+
+    ::
+
+        je.value(profile, "neuron_entropy", layer="fc3", label=7, network="trained", seed=0)  # 0.274…
+
+    Args:
+        profile: what ``je.profile`` returned.
+        quantity: one of its variables.
+        label: the class, by its name or, as a number, by name or place: 7 and "7" are the same.
+        where: the place along each other dimension of the quantity: ``layer``, ``network``, ``seed``, ``estimator``,
+            ``step``. A dimension of one place may be left out.
+
+    Raises:
+        InputError: an unknown quantity, dimension or place, or a dimension that was left out (with its places).
+    """
+    if quantity not in profile.data_vars:
+        raise InputError(f"the profile has no '{quantity}'; it has {', '.join(map(str, profile.data_vars))}")
+    found = profile[quantity]
+    places = dict(where) | ({} if label is None else {"class": label})
+    for dim, place in places.items():
+        if dim not in found.dims:
+            raise InputError(f"{quantity} has no dimension '{dim}', only {', '.join(map(str, found.dims)) or 'none'}")
+        known = list(found[dim].values)
+        matching = [i for i, own in enumerate(known) if own == place or str(own) == str(place)]
+        if not matching and dim == "class" and isinstance(place, int) and 0 <= place < len(known):
+            matching = [place]
+        if not matching:
+            raise InputError(f"no {dim} {place!r}; choose from {', '.join(map(str, known))}")
+        found = found.isel({dim: matching[0]})
+    open_dims = [str(dim) for dim in found.dims if found.sizes[dim] > 1]
+    if open_dims:
+        dim = open_dims[0]
+        argument = "label" if dim == "class" else dim
+        raise InputError(
+            f"{quantity} has a value for each {' and '.join(open_dims)}; choose one with {argument}=…, from "
+            f"{', '.join(map(str, found[dim].values))}"
+        )
+    return float(found.squeeze())

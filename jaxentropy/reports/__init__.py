@@ -1,0 +1,1 @@
+"""A results folder: its contract, and what is written into it for people to read."""
