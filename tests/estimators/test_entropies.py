@@ -23,7 +23,7 @@ from jaxentropy.estimators import (
 )
 from tests import oracles
 
-OTHERS = json.loads((Path(__file__).parent / "data" / "entropy_by_other_libraries.json").read_text())
+OTHERS = json.loads((Path(__file__).parents[1] / "data" / "entropy_by_other_libraries.json").read_text())
 METHODS = list(je.ESTIMATORS)
 BAYESIAN = ("nsb", "pitman_yor")
 CLOSED = [m for m in METHODS if m not in BAYESIAN]

@@ -5,7 +5,7 @@ import pytest
 
 import jaxentropy as je
 from tests.conftest import random_recording
-from tests.test_recording import batches, linear
+from tests.recording.test_recorder import batches, linear
 
 STREAMED = ("neuron_entropy", "neuron_information", "pattern_entropy", "pattern_information", "coverage", "n")
 

@@ -14,8 +14,8 @@ import jaxentropy as je
 from jaxentropy.counting import sharded
 from tests import two_processes
 from tests.conftest import random_recording
-from tests.test_counts import check_counts, few_patterns
-from tests.test_recording import batches, linear
+from tests.counting.test_counts import check_counts, few_patterns
+from tests.recording.test_recorder import batches, linear
 
 
 def mesh_of(*shape: int) -> jax.sharding.Mesh:
@@ -106,7 +106,7 @@ def test_two_real_processes_get_the_counts_and_the_profile_of_the_whole(tmp_path
     running = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.two_processes", str(rank), port, str(tmp_path)],
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
             stderr=subprocess.PIPE,
             text=True,

@@ -10,7 +10,7 @@ import pytest
 import jaxentropy as je
 from jaxentropy.recording import constant
 from jaxentropy.recording.constant import one_pattern, one_pattern_counted
-from tests.test_recording import batches
+from tests.recording.test_recorder import batches
 
 LABELS = np.arange(20) % 3
 
