@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 os.environ.setdefault("MPLBACKEND", "agg")
 flags = "--xla_force_host_platform_device_count=8"
-if not {"slow", "calibration"} & set(sys.argv):
+if not {"slow", "calibration"} & set(sys.argv) and not os.environ.get("OPTIMISED_XLA"):
     # hundreds of tiny programs: optimising their machine code takes longer than running them
     flags += " --xla_backend_optimization_level=0"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"

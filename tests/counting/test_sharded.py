@@ -129,5 +129,6 @@ def test_two_real_processes_get_the_counts_and_the_profile_of_the_whole(tmp_path
             names = [name.removeprefix(f"{kind}/") for name in found.files if name.startswith(f"{kind}/")]
             assert {"n", "neuron_information", "pattern_entropy", "coverage"} <= set(names)
             for name in names:
-                np.testing.assert_array_equal(found[f"{kind}/{name}"], expected[name])
+                # counts are the same; NumPy's sums over neurons round by where their arrays lie in memory
+                np.testing.assert_allclose(found[f"{kind}/{name}"], expected[name], rtol=1e-13)
         assert "layers of different widths: [2, 3] words" in (tmp_path / f"{rank}.txt").read_text()
