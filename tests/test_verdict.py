@@ -7,6 +7,7 @@ from benchmarks.verdicts import sparse_against_few, spikes, uniform
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.bounds.brackets import both_brackets
 from jaxentropy.profiling import brackets as profiling_brackets
+from tests.conftest import random_recording
 from tests.problems import spike_entropy
 
 
@@ -334,14 +335,12 @@ def test_verdict_refuses():
     recording = coins([0.5, 0.3], n=200)
     with pytest.raises(je.InputError, match="bootstrap > 0"):
         judged(recording, bootstrap=0)
-    with pytest.raises(je.InputError, match="bootstrap > 0"):
-        judged(coins([0.5], n=200))
     with pytest.raises(je.InputError, match="no estimator 'chao_wang_jost', only plugin"):
         je.verdict(je.profile(recording, estimators=("plugin",), bounds=False))
     with pytest.raises(je.InputError, match=r"smallest_effect is -1.0; expected 0 or more"):
         je.verdict(je.profile(recording, bounds=False), smallest_effect=-1.0)
     with pytest.raises(je.InputError, match="made by an earlier version"):
-        je.verdict(je.profile(recording, bounds=False).drop_vars("neuron_fall_bias"))
+        je.verdict(je.profile(recording, bounds=False).drop_vars(["neuron_fall_bias"]))
 
 
 def test_tables_are_padded_and_numbers_stand_to_the_right():
@@ -456,3 +455,54 @@ def test_layers_of_one_width_have_no_sentence_on_it(plain):
     text = je.verdict(bracketed(plain, [(8, 20), (9, 10), (2, 7)])).text
     assert "width" not in text
     assert "(24→24)" not in text
+
+
+def one_layer(rate: float, seed: int, n: int = 600) -> je.Recording:
+    """Independent neurons of one rate, in three classes."""
+    states = np.random.default_rng(seed).random((n, 30)) < rate
+    return je.Recording.from_activations({"fc1": states}, np.arange(n) % 3, meta={"seed": 0})
+
+
+def test_one_layer_has_a_verdict_of_level_information_and_twin():
+    """Neurons that are on at 0.2 against fair coins of the twin: 0.72 against 1 bit, in every class."""
+    profile = je.profile({"trained": one_layer(0.2, 1), "untrained": one_layer(0.5, 2)}, bounds=False)
+    found = je.verdict(profile)
+    assert found.table.twin.values.ravel().tolist() == ["lower"] * 3
+    assert found.table.neuron.sizes["step"] == found.table.pattern.sizes["pair"] == 0
+    assert (found.table.neuron_monotone == "undecided").all()
+    level = float(profile.neuron_entropy.sel(network="trained", layer="fc1").mean())
+    assert "no step to judge" in found.text
+    assert f"{level:.3f} at fc1" in found.text
+    assert "lower than its untrained twin's for 3 of 3 classes" in found.text
+    assert "with shuffled labels" in found.text
+    assert "How much entropy has the layer's pattern?" in found.text
+    same = je.verdict(je.profile({"trained": one_layer(0.3, 3), "untrained": one_layer(0.3, 4)}, bounds=False))
+    assert (same.table.twin != "lower").sum() >= 2  # 5 % of a null may be called lower or higher
+
+
+def test_twin_differences_agree_with_a_second_bootstrap():
+    """Of independent neurons the binary entropy's error is known: √(p(1−p)/n)·|log₂((1−p)/p)| by the delta method."""
+    profile = je.profile({"trained": one_layer(0.2, 1), "untrained": one_layer(0.3, 2)}, bounds=False)
+    one = profile.sel(layer="fc1")
+    expected = [np.sqrt(p * (1 - p) / 200 / 30) * np.log2((1 - p) / p) for p in (0.2, 0.3)]
+    np.testing.assert_allclose(one.neuron_entropy_se.sel(network="trained"), expected[0], rtol=0.25)
+    np.testing.assert_allclose(one.twin_difference_se, np.hypot(*expected), rtol=0.25)
+    corrected = one.neuron_entropy_corrected
+    np.testing.assert_allclose(
+        one.twin_difference, corrected.sel(network="trained") - corrected.sel(network="untrained")
+    )
+
+
+def test_tallies_are_judged_as_far_as_they_go():
+    """They take no bootstrap, and were told to take one."""
+    recording = random_recording(0, n=900, widths=(2, 3, 2))
+    tally = je.Tally.of(recording)
+    profile = je.profile(tally)
+    assert profile.attrs["source"] == "tally"
+    found = je.verdict(profile)
+    assert (found.table.neuron == "undecided").all()
+    assert found.table.neuron.step.values.tolist() == ["fc1→fc2", "fc2→fc3"]
+    assert "a tally holds none" in found.text
+    assert "bootstrap" not in found.text
+    whole = je.verdict(je.profile(recording, bounds=False))
+    assert found.table.pattern.equals(whole.table.pattern)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from jaxentropy.base.markdown import extent, markdown_table
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
+from jaxentropy.claims.levels import information, level, one_pattern
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import PATTERN_WORDS, counted, number_of, pattern_words
 from jaxentropy.estimators import ESTIMATOR_NAMES
@@ -17,10 +18,24 @@ MANY_LAYERS = 8
 
 
 def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: float) -> str:
-    """Four questions and their answers."""
-    networks = [str(name) for name in table.network.values if name != "shuffled"]
-    main = "trained" if "trained" in networks else networks[0]
-    twin = ["untrained"] if main == "trained" and "untrained" in networks else []
+    """A few questions and their answers."""
+    names = [str(name) for name in table.network.values if name != "shuffled"]
+    main = "trained" if "trained" in names else names[0]
+    networks = [main, *(["untrained"] if main == "trained" and "untrained" in names else [])]
+    if profile.neuron_fall_se.isnull().all():
+        parts = [level(profile, table, networks)]
+    else:
+        parts = _neuron_text(profile, table, networks, smallest)
+    parts.append(information(profile))
+    if profile.sizes["layer"] > 1:
+        parts += _pattern_text(profile, table, networks, estimator)
+    else:
+        parts.append(one_pattern(profile, networks, estimator))
+    return "\n\n".join(parts + _notes(profile))
+
+
+def _neuron_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], smallest: float) -> list[str]:
+    """The answers on neuron entropy."""
     seeds = profile.sizes["seed"]
     cells = table.neuron.isel(network=0).size
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
@@ -35,12 +50,12 @@ def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest
         )
 
     parts = [
-        f"**Does neuron entropy fall with depth?** In {answer(main)} A change counts where it is beyond its normal "
-        f"95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals are "
-        "for large samples: kinds of input that the sample missed are not in them."
+        f"**Does neuron entropy fall with depth?** In {answer(networks[0])} A change counts where it is beyond its "
+        f"normal 95 % interval and the bias that may be left, and not below {smallest:g} bits a neuron. Such intervals "
+        "are for large samples: kinds of input that the sample missed are not in them."
     ]
-    parts += constant_neurons(profile, table, [main, *twin], in_all)
-    training = [f"In {answer(name)}" for name in twin]
+    parts += constant_neurons(profile, table, networks, in_all)
+    training = [f"In {answer(name)}" for name in networks[1:]]
     if "excess" in table:
         training.append(
             f"The trained fall is larger than its twin's in {number_of(table.excess, 'more')} cells, smaller in "
@@ -49,18 +64,7 @@ def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest
         )
     if training:
         parts.append(" ".join(["**Is the fall due to training?**", *training]))
-    first, last = (str(profile.layer.values[i]) for i in (0, -1))
-    information = profile.neuron_information.mean("seed")
-    told = "; ".join(
-        f"{float(information.sel(network=name, layer=first)):.3f} at {first} and "
-        f"{float(information.sel(network=name, layer=last)):.3f} at {last} "
-        + ("with shuffled labels" if name == "shuffled" else str(name))
-        for name in table.network.values
-    )
-    parts.append(f"**What does a neuron's state tell of the class?** In bits: {told}.")
-    parts += _pattern_text(profile, table, [main, *twin], estimator)
-    parts += _notes(profile)
-    return "\n\n".join(parts)
+    return parts
 
 
 def _notes(profile: xr.Dataset) -> list[str]:
@@ -81,6 +85,20 @@ def _notes(profile: xr.Dataset) -> list[str]:
     return parts
 
 
+def _certainty(profile: xr.Dataset) -> str:
+    """What *for certain* means, and what it takes for granted."""
+    seeds = profile.sizes["seed"]
+    confidence = 100 * profile.attrs.get("bounds_confidence", CONFIDENCE)
+    return (
+        f"*For certain*: the {confidence:g} % brackets of the two layers do not overlap"
+        + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
+        + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, since "
+        "it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most its share "
+        f"of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for any number of "
+        "inputs drawn independently of each other and of the network, so not strictly for the images it was trained on."
+    )
+
+
 def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], estimator: str) -> list[str]:
     """The answer on pattern entropy for the first of the networks, and the pairs of layers of all of them."""
     one = table.sel(network=networks[0])
@@ -97,17 +115,7 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
         f"Of {one.pattern.size} cells (a class and a pair of layers): {', '.join(counts)}."
     ]
     if bracketed:
-        seeds = profile.sizes["seed"]
-        confidence = 100 * profile.attrs.get("bounds_confidence", CONFIDENCE)
-        answer.append(
-            f"*For certain*: the {confidence:g} % brackets of the two layers do not overlap"
-            + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
-            + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, "
-            "since it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most "
-            f"its share of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for any "
-            "number of inputs drawn independently of each other and of the network, so not strictly for the images it "
-            "was trained on."
-        )
+        answer.append(_certainty(profile))
     answer += widths_sentence(widths, narrowing, bracketed)
     unreliable = is_unreliable(profile).sel(network=networks[0]).any("seed")
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
@@ -118,23 +126,27 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
         f"from {extent(profile.n.values)} inputs a class, too few for a layer's patterns; there the estimate tells "
         "the size of the sample" + (f" (so for every class at {', '.join(lost)})." if lost else ".")
     )
-    told = {f"pattern, {name}": pattern_words(table.sel(network=name)) for name in networks}
+    return [" ".join(answer), *_pairs(table, networks, widths, bracketed)]
+
+
+def _pairs(table: xr.Dataset, networks: list[str], widths: dict[str, int], bracketed: bool) -> list[str]:
+    """Every pair of layers, or of many layers those in which a class is decided, as a Markdown table."""
+    columns = {f"pattern, {name}": pattern_words(table.sel(network=name)) for name in networks}
     shown = (table.pattern.sel(network=networks) != "undecided").values.any((0, 1))
-    if len(layers) <= MANY_LAYERS and (bracketed or shown.any()):
+    if len(widths) <= MANY_LAYERS and (bracketed or shown.any()):
         shown = np.ones_like(shown)
 
     def named(words: xr.DataArray) -> str:
-        """The tally, which says so where brackets were asked and no class falls for certain."""
+        """The counts, which say so where there are brackets and no class falls for certain."""
         none = bracketed and not words.isin(["falls for certain", "falls by width"]).any()
         return ("0 falls for certain, " if none else "") + counted(words)
 
-    labels = dict(zip(table.pair.values, (pair_name(*pair, widths) for pair in combinations(layers, 2)), strict=True))
+    labels = dict(zip(table.pair.values, (pair_name(*pair, widths) for pair in combinations(widths, 2)), strict=True))
     rows = [
-        [labels[pair], *(named(words.sel(pair=pair)) for words in told.values())] for pair in table.pair.values[shown]
+        [labels[pair], *(named(words.sel(pair=pair)) for words in columns.values())]
+        for pair in table.pair.values[shown]
     ]
-    parts = [" ".join(answer)]
-    if rows:
-        parts.append(markdown_table(["pair of layers (classes that …)", *told], rows))
+    parts = [markdown_table(["pair of layers (classes that …)", *columns], rows)] if rows else []
     rest = int((~shown).sum())
     if rest:
         parts.append(f"Pairs of layers in which no class is decided{', left out above' if rows else ''}: {rest}.")

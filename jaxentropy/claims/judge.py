@@ -1,7 +1,7 @@
 """Profile → Verdict: does entropy fall with depth, more than without training, and where can nobody tell?"""
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import xarray as xr
@@ -27,7 +27,8 @@ class Verdict:
             class)`` is *holds* where every step falls, *contradicted* where one rises, else *undecided*;
             ``neuron_active``, ``neuron_active_mean`` and ``neuron_active_monotone`` say the same of the means without
             the neurons that are constant over all inputs; and ``excess (class, step)`` says whether the trained network
-            falls *more* or *less* than its untrained twin (or *undecided*), if both are there.
+            falls *more* or *less* than its untrained twin (or *undecided*), and ``twin (layer, class)`` whether its
+            entropy is *higher* or *lower*, if both are there.
             ``pattern (network, class, pair)`` compares any two layers, the deeper to the shallower (``fc1→fc3``; the
             steps are among them): *falls for certain*, *rises for certain*, *likely falls*, *likely rises*,
             *falls by width* (the deeper layer has too few neurons to hold what the shallower one does) or *undecided*.
@@ -102,35 +103,22 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     is not part of that interval, and neither are rare patterns that the sample missed.
 
     Args:
-        profile: what ``jaxentropy.profile`` returned, with ``bootstrap`` above 0 and at least two layers.
+        profile: what ``jaxentropy.profile`` returned, of recordings with ``bootstrap`` above 0. Of one layer its level,
+            information and twin are judged. A tally holds no bits to resample: its neuron entropies are *undecided*.
         estimator: which of the profile's pattern entropies to judge where brackets do not decide.
         smallest_effect: bits a neuron; a change of neuron entropy that is smaller is not worth a word: *undecided*.
 
     Raises:
-        InputError: a profile without falls, or without this estimator, or of an earlier version; a negative effect.
+        InputError: a profile of recordings with ``bootstrap=0``, or without this estimator, or of an earlier version; a
+            negative effect.
     """
     if not smallest_effect >= 0:
         raise InputError(f"verdict: smallest_effect is {smallest_effect}; expected 0 or more, in bits a neuron")
-    if "neuron_fall" not in profile:
-        raise InputError(
-            "verdict: the profile has no falls from layer to layer; make it of two or more layers, with bootstrap > 0"
-        )
-    missing = [name for name in ("neuron_fall_bias", "neuron_fall_active") if name not in profile]
-    if missing:
-        raise InputError(
-            f"verdict: the profile has no {missing[0]}, as it was made by an earlier version; make it again"
-        )
+    full = _checked(profile)
     if estimator not in profile.estimator.values:
         raise InputError(
             f"verdict: the profile has no estimator '{estimator}', only {', '.join(profile.estimator.values)}"
         )
-    full = profile.set_coords(["n", "copies"])
-    for dim, alone in (("network", "recorded"), ("seed", 0)):
-        if dim not in full.dims:
-            full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
-    for name in ("neuron_fall_se", "neuron_fall_active_se", "excess_fall_se", "excess_fall_mean_se"):
-        if name in full:
-            full[name] = full[name].where(full.n >= MIN_INPUTS)
     table = xr.Dataset(
         {
             **_judge_neurons(full, "neuron", "neuron_fall", smallest_effect),
@@ -139,8 +127,45 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
         }
     ).drop_vars("estimator", errors="ignore")
     if "excess_fall" in full:
-        table["excess"] = _judge_excess(full, smallest_effect)
+        table["excess"] = _judge_mean(full, "excess_fall", smallest_effect, "more", "less")
+    if "twin_difference" in full:
+        table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
     return Verdict(table, answer_text(full, table, estimator, smallest_effect))
+
+
+_FALLS = [f"neuron_fall{kind}{ending}" for kind in ("", "_active") for ending in ("", "_bias", "_se")]
+_EARLIER = "verdict: the profile was made by an earlier version; make it again"
+_MEASURED_BY_INPUTS = ("neuron_fall", "neuron_fall_active", "excess_fall", "twin_difference")
+
+
+def _checked(profile: xr.Dataset) -> xr.Dataset:
+    """The profile with all dimensions, and NaN for falls that it lacks; InputError if it cannot be judged."""
+    could_resample = profile.attrs.get("source", "recording") == "recording"
+    if could_resample and "neuron_entropy_se" not in profile:
+        if "neuron_entropy_active" in profile:
+            raise InputError(
+                "verdict: the profile was made with bootstrap=0, so its neuron entropies have no error bars; make it "
+                "with bootstrap > 0"
+            )
+        raise InputError(_EARLIER)
+    full = profile if "copies" in profile else profile.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
+    full = full.set_coords(["n", "copies"])
+    for dim, alone in (("network", "recorded"), ("seed", 0)):
+        if dim not in full.dims:
+            full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
+    if could_resample and full.sizes["layer"] > 1 and not set(_FALLS) <= set(full.data_vars):
+        raise InputError(_EARLIER)
+    if "neuron_fall" not in full:  # one layer, or nothing to resample
+        layers = [str(layer) for layer in full.layer.values]
+        full = full.assign_coords(step=[f"{a}→{b}" for a, b in pairwise(layers)])
+        dims = ("network", "seed", "step", "class")
+        unknown = np.full([full.sizes[dim] for dim in dims], np.nan)
+        full = full.assign(dict.fromkeys(_FALLS, (dims, unknown)))
+    for name in _MEASURED_BY_INPUTS:
+        for error in (f"{name}_se", f"{name}_mean_se"):
+            if error in full:
+                full[error] = full[error].where(full.n >= MIN_INPUTS)
+    return full
 
 
 def _judge(
@@ -161,8 +186,12 @@ def _judge_neurons(profile: xr.Dataset, name: str, of: str, smallest: float) -> 
     return {
         name: each,
         f"{name}_mean": _judge(mean_fall, mean_error, mean_bias, smallest),
+        # of one layer, which has no step, nothing holds
         f"{name}_monotone": _words(
-            (each == "falls").all("step"), (each == "rises").any("step"), "holds", "contradicted"
+            (each == "falls").all("step") & (each.sizes["step"] > 0),
+            (each == "rises").any("step"),
+            "holds",
+            "contradicted",
         ),
     }
 
@@ -197,15 +226,15 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
     return {name: words.transpose("network", "class", "pair") for name, words in table.items()}
 
 
-def _judge_excess(profile: xr.Dataset, smallest: float) -> xr.DataArray:
-    """more, less or undecided: the spread over seeds, and the error from the inputs, which the seeds share."""
-    excess, seeds = profile.excess_fall, profile.sizes["seed"]
-    half = (_Z * profile.excess_fall_mean_se) ** 2
+def _judge_mean(profile: xr.Dataset, name: str, smallest: float, high: str, low: str) -> xr.DataArray:
+    """The mean over seeds: from their spread, and the error from the inputs, which the seeds share."""
+    values, seeds = profile[name], profile.sizes["seed"]
+    half = (_Z * profile[f"{name}_mean_se"]) ** 2
     if seeds > 1:
         student = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2)
-        half = half + (student * excess.std("seed", ddof=1)) ** 2 / seeds
-    mean, least = excess.mean("seed"), np.maximum(np.sqrt(half) + profile.excess_fall_bias.mean("seed"), smallest)
-    return _words(mean > least, mean < -least, "more", "less")
+        half = half + (student * values.std("seed", ddof=1)) ** 2 / seeds
+    mean, least = values.mean("seed"), np.maximum(np.sqrt(half) + profile[f"{name}_bias"].mean("seed"), smallest)
+    return _words(mean > least, mean < -least, high, low)
 
 
 def _words(above: xr.DataArray, below: xr.DataArray, high: str, low: str) -> xr.DataArray:

@@ -10,7 +10,7 @@ PATTERN_WORDS = (
     "likely rises",
     "undecided",
 )
-WORDS = ("holds", "contradicted", "falls", "more", "rises", "less", *PATTERN_WORDS, "unreliable")
+WORDS = ("holds", "contradicted", "falls", "more", "rises", "less", "lower", "higher", *PATTERN_WORDS, "unreliable")
 
 
 def pattern_words(table: xr.Dataset) -> xr.DataArray:

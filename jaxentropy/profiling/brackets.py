@@ -47,7 +47,7 @@ def pattern_brackets(
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 
-def classes_of_copies(words: Sequence[Sequence[np.ndarray]], first: Recorded, seed: int) -> np.ndarray:
+def classes_of_copies(words: Sequence[Sequence[Any]], first: Recorded, seed: int) -> np.ndarray:
     """Whether a class's inputs look like copies of each other, by the patterns of all layers of one seed together."""
     rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
     together = (np.concatenate([layer[0][own] for layer in words], axis=1) for own in rows)

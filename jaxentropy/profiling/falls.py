@@ -21,38 +21,64 @@ def steps(layers: Sequence[str]) -> list[str]:
     return [f"{a}→{b}" for a, b in pairwise(layers)]
 
 
-def neuron_falls(words: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int) -> Cell:
-    """Falls of the neuron entropy from layer to layer, and what they exceed the untrained twin's by, with errors."""
-    resampled = _resampled(words, first, replicates, seed)
+def neuron_errors(
+    patterns: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int
+) -> Cell:
+    """Standard errors of neuron entropies, and with errors: their falls, and trained minus untrained."""
+    resampled = _resampled(patterns, first, replicates, seed)
+    error = np.full(made["neuron_entropy"][1].shape, np.nan)
+    for i, name in enumerate(patterns):
+        if name in resampled:
+            error[i] = _spread(resampled[name])
+    result: Cell = {"neuron_entropy_se": (("network", "seed", "layer", "class"), error)}
+    twins = [list(patterns).index(name) for name in ("trained", "untrained") if name in patterns]
+    if len(twins) == 2:
+        level, bias = (made[f"neuron_entropy_{name}"][1][twins] for name in ("corrected", "bias"))
+        replicated = resampled["trained"] - resampled["untrained"]
+        result |= _differences("twin_difference", ("seed", "layer", "class"), level, bias, replicated)
+    if len(first.layers) > 1:
+        result |= _falls(list(patterns), made, first, resampled)
+        if len(twins) == 2:
+            fall, bias = (result[f"neuron_fall{name}"][1][twins] for name in ("", "_bias"))
+            replicated = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
+            result |= _differences("excess_fall", ("seed", "step", "class"), fall, bias, replicated)
+    return result
+
+
+def _falls(names: Sequence[str], made: Cell, first: Recorded, resampled: Mapping[str, np.ndarray]) -> Cell:
+    """Falls of the neuron entropy from layer to layer: over all neurons, and over those that are not constant."""
     # constant neurons are so in every replicate: the mean without them is that of all neurons, times a number
     active = np.round((1 - made["never_on"][1] - made["never_off"][1]) * np.array(first.widths))
     without = np.divide(first.widths, active, out=np.full(active.shape, np.nan), where=active > 0)
-    dims = ("seed", "step", "class")
     result: Cell = {}
     for kind, scale in (("", np.ones_like(without)), ("_active", without)):
         corrected, bias = (made[f"neuron_entropy{kind}_{name}"][1] for name in ("corrected", "bias"))
         fall, off = -np.diff(corrected, axis=2), bias[:, :, :-1] + bias[:, :, 1:]
         spread = np.full(fall.shape, np.nan)
-        for i, name in enumerate(words):
+        for i, name in enumerate(names):
             if name in resampled:
                 spread[i] = _spread(-np.diff(resampled[name] * scale[i, ..., None, None], axis=1))
             else:
                 fall[i] = off[i] = np.nan
         for name, values in (("", fall), ("_bias", off), ("_se", spread)):
-            result[f"neuron_fall{kind}{name}"] = (("network", *dims), values)
-    if {"trained", "untrained"} <= set(words):
-        fall, off = result["neuron_fall"][1], result["neuron_fall_bias"][1]
-        trained, untrained = (list(words).index(name) for name in ("trained", "untrained"))
-        excess = -np.diff(resampled["trained"], axis=1) + np.diff(resampled["untrained"], axis=1)
-        result["excess_fall"] = (dims, fall[trained] - fall[untrained])
-        result["excess_fall_bias"] = (dims, off[trained] + off[untrained])
-        result["excess_fall_se"] = (dims, _spread(excess))
-        result["excess_fall_mean_se"] = (dims[1:], _spread(excess.mean(0)))
+            result[f"neuron_fall{kind}{name}"] = (("network", "seed", "step", "class"), values)
     return result
 
 
+def _differences(
+    name: str, dims: tuple[str, ...], values: np.ndarray, bias: np.ndarray, replicated: np.ndarray
+) -> Cell:
+    """Trained minus untrained, with errors from replicates that both share; and the error of the mean over seeds."""
+    return {
+        name: (dims, values[0] - values[1]),
+        f"{name}_bias": (dims, bias[0] + bias[1]),
+        f"{name}_se": (dims, _spread(replicated)),
+        f"{name}_mean_se": (dims[1:], _spread(replicated.mean(0))),
+    }
+
+
 def _resampled(
-    words: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
+    patterns: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
     largest = int(np.bincount(first.labels).max())
@@ -64,9 +90,9 @@ def _resampled(
         chunk_size=128 if largest <= 128 else 512,
     )
     found = {}
-    for name in words:
+    for name in patterns:
         if name != "shuffled":
-            by_seed = zip(*words[name], strict=True)
+            by_seed = zip(*patterns[name], strict=True)
             replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
             found[name] = np.stack([np.asarray(own, float) for own in replicated])
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import jax
 import numpy as np
 
 from jaxentropy.base.errors import InputError
@@ -51,3 +52,31 @@ def arranged(
         if None not in seeds and seeds != others and set(seeds) == set(others):
             raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
     return networks, has_network, has_seed
+
+
+def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mesh | None) -> str:
+    """Where counts come from: ``recording``, with all bits in one place; or ``tally`` or ``shared recording``."""
+    if any(isinstance(r, Tally) for group in networks.values() for r in group):
+        return "tally"
+    shared = mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
+    return "shared recording" if shared else "recording"
+
+
+def with_null(
+    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int
+) -> tuple[dict[str, list[list[Kept]]], dict[str, np.ndarray]]:
+    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked."""
+    first, seeds = next(iter(networks.values()))[0], len(next(iter(networks.values())))
+    patterns = {
+        name: [list(layer) for layer in zip(*map(patterns_of, group), strict=True)] for name, group in networks.items()
+    }
+    labels = {name: np.broadcast_to(first.labels, (seeds, 1, first.n)) for name in networks}
+    if shuffles:
+        source = "trained" if "trained" in networks else next(iter(networks))
+        patterns["shuffled"] = patterns[source]
+        permuted = [
+            [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
+            for s in range(seeds)
+        ]
+        labels["shuffled"] = np.stack(permuted)
+    return patterns, labels

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,16 +12,16 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.counts import PatternCounts
-from jaxentropy.counting.layers import count_layers
-from jaxentropy.counting.tallies import Tally
+from jaxentropy.counting.layers import Kept, count_layers
 from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
 from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets
-from jaxentropy.profiling.falls import neuron_falls, steps
-from jaxentropy.profiling.inputs import Recordings, arranged, patterns_of
+from jaxentropy.profiling.falls import neuron_errors, steps
+from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, source_of, with_null
 from jaxentropy.profiling.neuron_measures import neuron_quantities
 from jaxentropy.profiling.pattern_measures import (
+    Cell,
     estimate_tables,
     pattern_quantities,
     pattern_shares,
@@ -90,81 +91,97 @@ def profile(
         InputError: unknown estimator, negative ``shuffles``, ``bootstrap`` or ``seed``, a ``confidence`` outside
             (0, 1), or recordings of different layers, classes, inputs or seeds.
     """
+    _check(estimators, {"shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}, confidence)
+    networks, has_network, has_seed = arranged(recordings)
+    source = source_of(networks, mesh)
+    has_bits = source == "recording"
+    if not has_bits and (shuffles or bootstrap or bounds):
+        raise InputError(
+            "profile: shuffles, bootstrap and bounds need all bits in one place; a Tally holds none, and a mesh of "
+            "several processes shares them out. Leave these three out, or record the bits of fewer inputs"
+        )
+    shuffles = int(has_network and has_bits) if shuffles is None else shuffles
+    bootstrap = REPLICATES * has_bits if bootstrap is None else bootstrap
+    bounds = has_bits if bounds is None else bounds
+    patterns, labels = with_null(networks, shuffles, seed)
+    first = next(iter(networks.values()))[0]
+    variables = _measured(patterns, labels, first, tuple(estimators), mesh)
+    if has_bits:
+        own = patterns.get("untrained") or next(iter(patterns.values()))
+        variables["copies"] = (("class",), classes_of_copies(own, first, seed))
+    if bounds:
+        variables |= pattern_brackets(patterns, first, confidence, seed, checkpoints, progress)
+    if bootstrap:
+        variables |= neuron_errors(patterns, variables, first, bootstrap, seed)
+    settings = {"source": source, "shuffles": shuffles, "bootstrap": bootstrap, "profile_seed": seed}
+    settings |= {"bounds_confidence": confidence} if bounds else {}
+    dataset = _dataset(variables, list(patterns), next(iter(networks.values())), estimators, settings)
+    alone = {"network": not (has_network or shuffles > 0), "seed": not has_seed}
+    return dataset.isel({dim: 0 for dim, drop in alone.items() if drop}, drop=True)
+
+
+def _check(estimators: Sequence[str], numbers: Mapping[str, int | None], confidence: float) -> None:
+    """InputError for what no profile can be made with."""
     if not estimators:
         raise InputError("profile: no estimators; expected one or more names")
     for name in estimators:
         estimator(name)
-    for name, value in (("shuffles", shuffles or 0), ("bootstrap", bootstrap or 0), ("seed", seed)):
-        if value < 0:
-            raise InputError(f"{name} is {value}; expected 0 or more")
+    for name, number in numbers.items():
+        if number is not None and number < 0:
+            raise InputError(f"{name} is {number}; expected 0 or more")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
-    networks, has_network, has_seed = arranged(recordings)
-    apart = any(isinstance(r, Tally) for group in networks.values() for r in group) or (
-        mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
-    )
-    if apart and (shuffles or bootstrap or bounds):
-        raise InputError(
-            "profile: shuffles, bootstrap and bounds need all bits in one place; a Tally keeps none, and a mesh of "
-            "several processes shares them out. Leave these three out, or record the bits of fewer inputs"
-        )
-    shuffles = int(has_network and not apart) if shuffles is None else shuffles
-    bootstrap = (0 if apart else REPLICATES) if bootstrap is None else bootstrap
-    bounds = not apart if bounds is None else bounds
-    has_network |= shuffles > 0
-    first = next(iter(networks.values()))[0]
-    seeds = len(next(iter(networks.values())))
-    words = {name: [list(layer) for layer in zip(*map(patterns_of, rs), strict=True)] for name, rs in networks.items()}
-    labels = {name: np.broadcast_to(first.labels, (seeds, 1, first.n)) for name in networks}
-    if shuffles:
-        source = "trained" if "trained" in networks else next(iter(networks))
-        words["shuffled"] = words[source]
-        labels["shuffled"] = np.stack(
-            [
-                [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
-                for s in range(seeds)
-            ]
-        )
 
-    # neuron counts become entropies layer by layer; only the short tables of multiplicities are kept for the estimators
-    tables: list[tuple[PatternCounts, PatternCounts]] = []
+
+def _measured(
+    patterns: Mapping[str, Sequence[Sequence[Kept]]],
+    labels: Mapping[str, np.ndarray],
+    first: Recorded,
+    estimators: tuple[str, ...],
+    mesh: jax.sharding.Mesh | None,
+) -> Cell:
+    """What comes from counts, by network, seed and layer."""
+    # neuron counts become entropies layer by layer; only the short multiplicities wait for the estimators
+    counts: list[tuple[PatternCounts, PatternCounts]] = []
     neurons = []
     layers = (
-        (kept, labels[name], width) for name in words for kept, width in zip(words[name], first.widths, strict=True)
+        (own, labels[name], width) for name in patterns for own, width in zip(patterns[name], first.widths, strict=True)
     )
-    for table in count_layers(layers, first.num_classes, mesh):
-        neurons.append(neuron_quantities(*table))
-        tables.append(table)
-    by_class = estimate_tables([table for table, _ in tables], tuple(estimators))
-    pooled = estimate_tables([table for _, table in tables], tuple(estimators))
+    for both in count_layers(layers, first.num_classes, mesh):
+        neurons.append(neuron_quantities(*both))
+        counts.append(both)
+    by_class = estimate_tables([own for own, _ in counts], estimators)
+    pooled = estimate_tables([whole for _, whole in counts], estimators)
     cells = [
-        n | pattern_quantities(*table, *estimates)
-        for n, table, *estimates in zip(neurons, tables, by_class, pooled, strict=True)
+        n | pattern_quantities(*both, *estimates)
+        for n, both, *estimates in zip(neurons, counts, by_class, pooled, strict=True)
     ]
-    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    variables: Cell = {}
     for key, (dims, _) in cells[0].items():
         stacked = np.stack([cell[key][1] for cell in cells])
-        by_network = stacked.reshape(len(words), len(first.layers), *stacked.shape[1:])
+        by_network = stacked.reshape(len(patterns), len(first.layers), *stacked.shape[1:])
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
-    variables["n"] = (("class",), np.asarray(tables[0][0].n)[0, 0].astype(np.int64))
-    dims, coverage = variables["coverage"]
+    variables["n"] = (("class",), np.asarray(counts[0][0].n)[0, 0].astype(np.int64))
     variables |= pattern_shares(variables["pattern_entropy"][1], first.widths, variables["n"][1])
+    dims, coverage = variables["coverage"]
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
-    if not apart:
-        variables["copies"] = (
-            ("class",),
-            classes_of_copies(words.get("untrained") or next(iter(words.values())), first, seed),
-        )
-    if bounds:
-        variables |= pattern_brackets(words, first, confidence, seed, checkpoints, progress)
-    if bootstrap and len(first.layers) > 1:
-        variables |= neuron_falls(words, variables, first, bootstrap, seed)
+    return variables
 
+
+def _dataset(
+    variables: Cell,
+    networks: list[str],
+    recordings: Sequence[Recorded],
+    estimators: Sequence[str],
+    settings: Mapping[str, Any],
+) -> xr.Dataset:
+    """The variables with their descriptions, coordinates and settings."""
+    first = recordings[0]
     dataset = xr.Dataset(
         described(variables),
         coords={
-            "network": list(words),
-            "seed": [r.meta.get("seed", i) for i, r in enumerate(next(iter(networks.values())))],
+            "network": networks,
+            "seed": [r.meta.get("seed", i) for i, r in enumerate(recordings)],
             "layer": list(first.layers),
             "class": list(first.class_names),
             "estimator": list(estimators),
@@ -172,22 +189,15 @@ def profile(
         },
         attrs={
             "title": "Entropy of activation patterns by layer and class",
-            "shuffles": shuffles,
-            "bootstrap": bootstrap,
-            "profile_seed": seed,
-            **({"bounds_confidence": confidence} if bounds else {}),
+            **settings,
             "saturation_limit": SATURATION_LIMIT,
             "min_coincident_pairs": LEAST_PAIRS,
             "min_coverage": MIN_COVERAGE,
             "quantizer": str(first.meta.get("quantizer", "states given")),
             **_versions(),
         },
-    )  # fmt: skip
-    if "neuron_fall" in dataset:
-        dataset = dataset.assign_coords(step=steps(first.layers))
-    return dataset.isel({"network": 0} if not has_network else {}, drop=True).isel(
-        {"seed": 0} if not has_seed else {}, drop=True
     )
+    return dataset.assign_coords(step=steps(first.layers)) if "neuron_fall" in dataset else dataset
 
 
 @cache

@@ -38,9 +38,18 @@ def summary(profile: xr.Dataset) -> str:
         "",
         "## Verdict",
         "",
-        str(verdict(profile)) if "neuron_fall" in profile else "One layer, or no bootstrap: no step to judge.\n",
+        _verdict(profile),
     ]
     return "\n".join(lines)
+
+
+def _verdict(profile: xr.Dataset) -> str:
+    """The verdict; or, of a profile made without error bars, that there is none."""
+    if profile.attrs.get("source") == "recording" and not profile.attrs.get("bootstrap"):
+        return (
+            "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0.\n"
+        )
+    return str(verdict(profile))
 
 
 def _explanation(profile: xr.Dataset) -> str:

@@ -1,0 +1,67 @@
+"""What is said of layers where no step from one to the next is judged: levels, information, one layer's patterns."""
+
+import xarray as xr
+
+from jaxentropy.claims.evidence import has_brackets
+from jaxentropy.claims.words import number_of
+from jaxentropy.estimators import ESTIMATOR_NAMES
+
+
+def level(profile: xr.Dataset, table: xr.Dataset, networks: list[str]) -> str:
+    """The neuron entropy of each layer, beside the twin's, and why no step is judged."""
+    layers = [str(layer) for layer in profile.layer.values]
+    if len(layers) == 1:
+        why = "There is one layer, and so no step to judge."
+    else:
+        why = (
+            "Falls from layer to layer are undecided: there are no bits in one place to resample (a tally holds none), "
+            "so neuron entropies have no error bars. Record the bits of fewer inputs to judge them."
+        )
+    parts = [f"**How much entropy has a neuron?** {why}"]
+    for name in networks:
+        entropy = profile.neuron_entropy.sel(network=name).mean("seed")
+        levels = (
+            f"{float(own.mean()):.3f} at {layer} ({float(own.min()):.3f} to {float(own.max()):.3f})"
+            for layer, own in ((layer, entropy.sel(layer=layer)) for layer in layers)
+        )
+        never = profile.never_on.sel(network=name).mean("seed")
+        silent = [f"{float(never.sel(layer=layer)):.0%} at {layer}".replace("%", " %") for layer in layers]
+        parts.append(
+            f"The {name} network: in bits a neuron, mean over classes (lowest to highest), {', '.join(levels)}; of its "
+            f"neurons never fire {', '.join(silent)}."
+        )
+    if "twin" in table:
+        counts = (
+            f"lower than its untrained twin's for {number_of(words, 'lower')} of {words.size} classes, higher for "
+            f"{number_of(words, 'higher')}, undecided for {number_of(words, 'undecided')} at {layer}"
+            for layer, words in ((layer, table.twin.sel(layer=layer)) for layer in layers)
+        )
+        parts.append(f"The trained network's is {'; '.join(counts)}.")
+    return " ".join(parts)
+
+
+def information(profile: xr.Dataset) -> str:
+    """What a neuron's state says about the class, at the first and the last layer of every network."""
+    values = profile.neuron_information.mean("seed")
+    ends = dict.fromkeys(str(profile.layer.values[i]) for i in (0, -1))
+    sentences = "; ".join(
+        " and ".join(f"{float(values.sel(network=name, layer=layer)):.3f} at {layer}" for layer in ends)
+        + (" with shuffled labels" if name == "shuffled" else f" {name}")
+        for name in map(str, profile.network.values)
+    )
+    return f"**What does a neuron's state tell of the class?** In bits: {sentences}."
+
+
+def one_pattern(profile: xr.Dataset, networks: list[str], estimator: str) -> str:
+    """The pattern entropy of a single layer."""
+    parts = ["**How much entropy has the layer's pattern?**"]
+    for name in networks:
+        one = profile.sel(network=name).isel(layer=0)
+        unreliable = int(one.saturated.any("seed").sum())
+        estimate = float(one.pattern_entropy.sel(estimator=estimator).mean())
+        text = f"The {name} network, in bits, mean over classes: {estimate:.2f} by {ESTIMATOR_NAMES[estimator]}"
+        text += f" (saturated for {unreliable} of {one.sizes['class']} classes: it says the size of the sample)"
+        if has_brackets(profile):
+            text += f"; bracket {float(one.pattern_lower.mean()):.1f} to {float(one.pattern_upper.mean()):.1f}"
+        parts.append(f"{text}.")
+    return " ".join(parts)
