@@ -27,6 +27,13 @@ _WORDS_IN_A_PIECE = 1 << 26
 class PatternCounts(NamedTuple):
     """Counts of one layer's patterns, by class.
 
+    >>> states = np.array([[1, 0], [1, 0], [0, 1]], bool)
+    >>> counts = je.count_patterns(states, np.array([0, 0, 1]), num_classes=2)
+    >>> np.asarray(counts.n), np.asarray(counts.on)
+    (array([2, 1], dtype=int32), array([[2, 0], [0, 1]], dtype=int32))
+    >>> np.asarray(counts.j), np.asarray(counts.f)  # class 0: one pattern seen twice; class 1: one seen once
+    (array([1, 2], dtype=int32), array([[0, 1], [1, 0]], dtype=int32))
+
     Attributes:
         n: ``int32[class]``, inputs of each class.
         on: ``int32[class, neuron]``, inputs of each class for which the neuron was on.
@@ -52,6 +59,11 @@ def count_patterns(
     verify: bool = False,
 ) -> PatternCounts:
     """Count the neurons that are on and the patterns that recur, for all classes at once.
+
+    >>> activations = np.array([[1.0, -2.0], [3.0, -1.0], [-1.0, 2.0]])  # the first two have one pattern
+    >>> counts = je.count_patterns(activations, np.array([0, 0, 1]), num_classes=2)
+    >>> np.asarray(counts.f.sum(1))  # different patterns of each class
+    array([1, 1], dtype=int32)
 
     The activations are read once, where they are: on an accelerator, or inside ``jit`` and ``vmap``, in one compiled
     program; on the processor XLA reads JAX arrays, NumPy its own, and NumPy sorts the fingerprints.

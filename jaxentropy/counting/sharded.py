@@ -38,6 +38,11 @@ def count_sharded(
 ) -> PatternCounts:
     """``count_patterns`` on all devices of a mesh; the counts are the same as on one device, and on every process.
 
+    >>> mesh = jax.make_mesh((1,), ("inputs",))  # all devices there are: jax.make_mesh((jax.device_count(),), ...)
+    >>> activations = np.array([[1.0, -2.0], [3.0, -1.0], [-1.0, 2.0]])
+    >>> je.count_sharded(activations, np.array([0, 0, 1]), 2, mesh).n
+    array([2, 1], dtype=int32)
+
     Args:
         activations: ``float[n, d]`` or states: this process's share of the inputs. Processes may have shares of
             different sizes.

@@ -26,6 +26,13 @@ from jaxentropy.recording.storage import read_arrays, write_arrays
 class Tally:
     """What is left of a recording when its bits are thrown away: enough for every entropy of a profile.
 
+    >>> hidden = np.array([[-1.0, 2.0], [1.0, 2.0], [1.0, -2.0]])  # 3 inputs, 2 neurons
+    >>> counted = je.Tally.of(je.Recording.from_activations({"fc1": hidden}, labels=[0, 1, 1]))
+    >>> counted
+    Tally(3 inputs, 2 classes; neurons: fc1 2)
+    >>> counted.merge(counted).n
+    6
+
     It takes 8 bytes an input and layer, however wide the layer is. What needs the bits themselves is not to be had from
     it: brackets, bootstrap errors, and neuron entropies under shuffled labels.
 
@@ -151,6 +158,14 @@ def tally(
     progress: bool = False,
 ) -> Tally:
     """Drive batches through a network and keep what ``profile`` needs of them, but no bits.
+
+    >>> def network(variables, inputs):
+    ...     hidden = inputs @ variables
+    ...     return hidden.sum(1), {"fc1": hidden}
+    >>> batches = [(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([0, 1])), (np.array([[2.0, 1.0]]), np.array([1]))]
+    >>> counted = je.tally(network, np.eye(2), batches, class_names=["cat", "dog"])
+    >>> counted.on[0]  # by class and neuron: inputs for which the neuron was on
+    array([[1, 0], [1, 2]])
 
     As ``record``; patterns are hashed and neurons counted inside the compiled forward pass, and the counts stay on the
     device until the last batch.

@@ -100,6 +100,11 @@ def entropy(
 ) -> Float[jax.Array, "..."]:
     """Entropy in bits of the distribution that these counts were drawn from.
 
+    >>> round(float(je.entropy(np.array([5, 3, 1, 1]), "plugin")), 3)  # four patterns in ten samples
+    1.685
+    >>> round(float(je.entropy(np.array([5, 3, 1, 1]))), 3)  # allows for patterns that were not seen
+    2.027
+
     Outside ``jit`` it is computed in float64 on the host, from the multiplicities of the counts; inside, in JAX's
     default float type.
 

@@ -67,6 +67,9 @@ _STATES = (
 def coverage(counts: Shaped[Array, "..."], method: str = "good_turing") -> Float[jax.Array, "..."]:
     """Sample coverage: the share of the distribution that the patterns seen make up.
 
+    >>> round(float(je.coverage(np.array([5, 3, 1, 1]))), 3)  # two of the ten samples are patterns seen once
+    0.8
+
     Args:
         counts: integers ≥ 0, ``[..., K]``: how often each of K patterns was seen.
         method: ``good_turing``, 1 − f₁/n (Good, "The population frequencies of species and the estimation of
@@ -102,6 +105,9 @@ def _coverage(counts: Int[Array, "*batch k"], method: str) -> Float[jax.Array, "
 
 def label(coverage: Shaped[ArrayLike, "..."], coincident_pairs: Shaped[ArrayLike, "..."]) -> np.ndarray:
     """What an estimate is worth, in a word of ``LABELS``, from its coverage and its number of coincident pairs.
+
+    >>> je.label(np.array([0.97, 0.6, 0.6]), np.array([500, 40, 3]))
+    array(['good', 'weak', 'bounds only'], dtype='<U11')
 
     Args:
         coverage: sample coverage (Good–Turing), any shape.

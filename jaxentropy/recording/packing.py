@@ -36,6 +36,9 @@ def words_for(width: int) -> int:
 def pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch word"]:
     """Pack states into words: bit ``j`` of word ``w`` is neuron ``32*w + j``; padding bits are 0.
 
+    >>> np.asarray(je.pack(np.array([[True, False, True], [False, False, False]])))  # bits 0 and 2: 1 + 4
+    array([[5], [0]], dtype=uint32)
+
     Args:
         states: bool, or integers that are 0 or 1, of shape ``[..., d]`` with d ≥ 1.
 
@@ -139,6 +142,9 @@ def pack_on_host(activations: Shaped[np.ndarray, "n neuron"], quantizer: Quantiz
 
 def unpack(words: UInt32[Array, "*batch word"], width: int) -> Bool[jax.Array, "*batch neuron"]:
     """The states that ``pack`` packed: bool ``[..., width]``.
+
+    >>> np.asarray(je.unpack(np.array([[5], [0]], np.uint32), 3))
+    array([[ True, False,  True], [False, False, False]])
 
     Raises:
         ValueError: ``width`` neurons do not fit exactly into this number of words.

@@ -35,6 +35,16 @@ def record(
 ) -> Recording:
     """Drive batches through a network and keep the pattern of each layer for each input.
 
+    >>> def network(variables, inputs):
+    ...     hidden = inputs @ variables
+    ...     return hidden.sum(1), {"fc1": hidden}
+    >>> batches = [(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([0, 1])), (np.array([[2.0, 1.0]]), np.array([1]))]
+    >>> recording = je.record(network, np.eye(2), batches)
+    >>> recording
+    Recording(3 inputs, 2 classes; neurons: fc1 2)
+    >>> recording.states("fc1")
+    array([[ True, False], [False,  True], [ True,  True]])
+
     Activations become states and packed words inside the compiled forward pass; only bits leave it. A batch
     shorter than the first is filled up and its filling dropped, so that one program serves all of them. Give the
     same ``apply_fn`` object again and nothing is compiled again.
