@@ -14,7 +14,7 @@ from jaxentropy.base.arrays import Array, lies_on_host
 from jaxentropy.base.lookahead import ahead
 from jaxentropy.base.padding import filled
 from jaxentropy.counting.fingerprints import fingerprint
-from jaxentropy.counting.multiplicities import tables, traced_tables
+from jaxentropy.counting.multiplicities import multiplicities_of, traced_multiplicities
 from jaxentropy.counting.neurons import Counters, add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.sorting import order_of_groups, order_on_host
 from jaxentropy.recording.packing import pack_across, pack_on_host, words_across, words_for
@@ -110,7 +110,7 @@ def _count_on_host(activations, labels, num_classes, quantizer, seed):
     else:
         orders = orders_on_host(labels, num_classes, words_for(width))
         prints, on = _read(activations, labels, orders, num_classes, quantizer, seed)
-    own, _ = tables(prints, labels, num_classes)
+    own, _ = multiplicities_of(prints, labels, num_classes)
     return PatternCounts(*map(jnp.asarray, (inputs_on_host(labels, num_classes), on, *own)))
 
 
@@ -119,7 +119,7 @@ def _count(activations, labels, num_classes, quantizer, seed):
     """``count_patterns`` in one compiled program."""
     labels = checked(jnp.asarray(labels), num_classes)
     prints, on = _read(activations, labels, None, num_classes, quantizer, seed)
-    own, _ = traced_tables(prints, labels, num_classes)
+    own, _ = traced_multiplicities(prints, labels, num_classes)
     return PatternCounts(inputs(labels, num_classes), on, *own)
 
 
@@ -186,7 +186,7 @@ def counts_of(
 ) -> tuple[PatternCounts, PatternCounts]:
     """Counts by class and of all classes as one, from fingerprints and neuron counts; on the host."""
     labels = checked_on_host(labels, num_classes)
-    own, whole = tables(prints, labels, num_classes)
+    own, whole = multiplicities_of(prints, labels, num_classes)
     n, on = inputs_on_host(labels, num_classes), np.asarray(on)
     every = n.sum(keepdims=True, dtype=np.int32), on.sum(0, keepdims=True, dtype=np.int32)
     return PatternCounts(n, on, *map(np.asarray, own)), PatternCounts(*every, *map(np.asarray, whole))

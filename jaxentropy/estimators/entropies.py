@@ -1,4 +1,4 @@
-"""Multiplicities → entropy in bits. One function an estimator, and their table.
+"""Multiplicities → entropy in bits. One function an estimator, and the list of them.
 
 An estimator sees the data through its multiplicities only: slot k says that ``f[k]`` different patterns were seen
 ``j[k]`` times. Slots may repeat a multiplicity, and a slot with ``j = 0`` or ``f = 0`` says nothing; a plain vector of
@@ -152,7 +152,8 @@ def estimate(
 ) -> tuple[Float[Array, " cell"], Float[Array, " cell"]]:
     """One estimator and its jackknife standard error for many cells at once, in bits.
 
-    In JAX's default float type; for float64 see ``jaxentropy.host``. A host estimator has NaN for standard errors.
+    In JAX's default float type; ``on_host`` (``base/arrays.py``) runs it in float64. The standard errors of a host
+    estimator are NaN.
     """
     if method in HOST_ESTIMATORS:
         function = estimator(method)

@@ -34,7 +34,7 @@ SATURATION_LIMIT = 0.9
 sets the number. So it is with fewer than ``LEAST_PAIRS``, or …"""
 MIN_COVERAGE = 0.5
 """… where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number of
-bits, even beside a common pattern that keeps the plug-in low."""
+bits, even beside a common pattern that makes the plug-in low."""
 MIN_INPUTS = 10
 """In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With
 more, it still knows nothing of a kind of input that the sample missed."""

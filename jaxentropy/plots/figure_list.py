@@ -107,7 +107,7 @@ def information_figure(profile: xr.Dataset) -> Figure:
         ax.set_title(network_title(name))
         ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
-    figure.suptitle("What a neuron's state tells of the class")
+    figure.suptitle("What a neuron's state says about the class")
     return figure
 
 

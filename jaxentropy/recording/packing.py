@@ -93,8 +93,8 @@ def _in_two_ways(states: jax.Array, finish: Callable[[jax.Array], jax.Array]) ->
     across = width // _ACROSS * _ACROSS
     parts = []
     if across:
-        apart = _bits(states[..., :across].reshape(*batch, -1, WORD_BITS, LANES), -2)
-        parts.append(finish(apart).reshape(*batch, across // WORD_BITS))
+        across_words = _bits(states[..., :across].reshape(*batch, -1, WORD_BITS, LANES), -2)
+        parts.append(finish(across_words).reshape(*batch, across // WORD_BITS))
     if across < width:
         rest = jnp.pad(states[..., across:], [(0, 0)] * len(batch) + [(0, -width % WORD_BITS)])
         parts.append(_bits(rest.reshape(*batch, -1, WORD_BITS), -1))
@@ -109,13 +109,13 @@ def _bits(states: jax.Array, axis: int) -> jax.Array:
     return jax.lax.reduce(jnp.where(states, bits, jnp.uint32(0)), np.uint32(0), jax.lax.bitwise_or, (axis,))
 
 
-def _brought_together(apart: jax.Array) -> jax.Array:
+def _brought_together(across_words: jax.Array) -> jax.Array:
     """``[..., group, 8]`` as ``pack_across`` leaves them → as ``pack`` has them: half a byte of each word, a bit into
     each byte, makes a word. Done with packed words, it takes a fraction of the time of reading the activations."""
-    apart = jax.lax.optimization_barrier(apart)[..., None, :]
-    shape = (*apart.shape[:-2], LANES, LANES)
+    across_words = jax.lax.optimization_barrier(across_words)[..., None, :]
+    shape = (*across_words.shape[:-2], LANES, LANES)
     word, lane = (jax.lax.broadcasted_iota(jnp.uint32, shape, axis) for axis in (len(shape) - 2, len(shape) - 1))
-    half = (apart >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
+    half = (across_words >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
     spread = half * np.uint32(1 | 1 << 7 | 1 << 14 | 1 << 21) & np.uint32(0x01010101)
     # a reduction, or XLA does all this anew for each reader
     return jax.lax.reduce(spread << lane, np.uint32(0), jax.lax.bitwise_or, (len(shape) - 1,))

@@ -40,8 +40,8 @@ class Recording:
         widths: number of neurons of each layer.
         words: the packed patterns of each layer, ``uint32[n, ceil(width / 32)]`` (see ``pack``).
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
-        class_names: a name for each class, kept as strings; a class may be empty.
-        meta: whatever is worth keeping beside the bits (JSON values): quantizer, network, seed, split.
+        class_names: a name for each class, stored as strings; a class may be empty.
+        meta: anything to store with the bits (JSON values): quantizer, network, seed, split.
     """
 
     layers: tuple[str, ...]
@@ -140,7 +140,7 @@ class Recording:
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
-            meta: kept beside the bits.
+            meta: stored with the bits (JSON values).
 
         Raises:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
@@ -279,4 +279,4 @@ def _plain(value: Any) -> Any:
     """NumPy's numbers and arrays as JSON has them."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} is none")
+    raise TypeError(f"a {type(value).__name__} is not one")
