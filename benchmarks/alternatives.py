@@ -13,7 +13,7 @@ from benchmarks.report import Options, Section, Target
 from benchmarks.timing import Times, fastest, interleaved, milliseconds, ratio, timed
 from jaxentropy import Sign, pack, unpack
 from jaxentropy.counting.fingerprints import fingerprint
-from jaxentropy.counting.multiplicities import tables_on_host, traced_tables
+from jaxentropy.counting.multiplicities import multiplicities_on_host, traced_multiplicities
 from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.sorting import order_by, order_on_host
 from jaxentropy.recording.packing import pack_across, pack_on_host
@@ -124,10 +124,10 @@ def _steps(host: np.ndarray, labels: np.ndarray, classes: int, seed: int) -> dic
                 "segment_sum of states": partial(jax.jit(_segments(classes, width)), words, classed),
             }, digits, sums,
         ),
-        "tables": Step(
+        "multiplicities": Step(
             {
-                two: lambda: tables_on_host(prints_on_host, labels, classes),
-                one: partial(jax.jit(partial(traced_tables, num_classes=classes)), prints, classed),
+                two: lambda: multiplicities_on_host(prints_on_host, labels, classes),
+                one: partial(jax.jit(partial(traced_multiplicities, num_classes=classes)), prints, classed),
             }, two, one,
         ),
         "order by class": Step(

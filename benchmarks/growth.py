@@ -12,7 +12,7 @@ from benchmarks.data import Shape, few_causes
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import Times, Way, interleaved, milliseconds, ratio, ratios, span, timed
 from jaxentropy import count_patterns
-from jaxentropy.counting.multiplicities import tables
+from jaxentropy.counting.multiplicities import multiplicities_of
 
 TOLERANCE = 0.10
 """By which the growth with inputs may exceed n log n."""
@@ -119,4 +119,4 @@ def _prints(n: int, rng: np.random.Generator) -> Way:
     which = np.where(rng.random(n) < 0.5, np.arange(n), rng.integers(0, n // 8 + 1, n) + n)
     table = rng.integers(0, 2**32, (n + n // 8 + 1, 2), np.uint32)
     prints, labels = jax.device_put(table[which]), jax.device_put(rng.integers(0, 10, n).astype(np.int32))
-    return timed(lambda: tables(prints, labels, 10))
+    return timed(lambda: multiplicities_of(prints, labels, 10))

@@ -19,7 +19,7 @@ from jaxentropy.base.errors import InputError
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside ``path``; it takes the name of ``path`` when the block ends without an error.
 
-    The temporary name keeps the suffix (writers choose a format by it). A reader sees the old file or the new
+    The temporary name has the same suffix (writers choose a format by it). A reader sees the old file or the new
     one, never a part.
     """
     path = Path(path)
@@ -40,8 +40,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def kept(folder: Path | None, key: Iterable[bytes], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """What ``make`` returns; made once for each ``key`` and kept in ``folder``, if there is one."""
+def cached(folder: Path | None, key: Iterable[bytes], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What ``make`` returns: called once for each ``key`` and then read from ``folder``; without one, always called."""
     if folder is None:
         return make()
     digest = hashlib.blake2b(digest_size=16)

@@ -17,12 +17,12 @@ def power_of_two(n: int, least: int = 1) -> int:
 
 
 def with_room(words: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs added up to a round number."""
+    """The inputs, padded to a round number of them."""
     return filled(words, labels, max(rounded(len(labels)), _LEAST), num_classes)
 
 
 def filled(words: np.ndarray, labels: np.ndarray, size: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs added up to ``size``, with the label ``num_classes``, which is not counted."""
+    """The inputs, padded to ``size`` of them; padding has the label ``num_classes``, which is not counted."""
     room = size - len(labels)
     if not room:
         return words, labels

@@ -65,7 +65,7 @@ class Model(NamedTuple):
 
 
 def fit(states, counts, validation, validation_counts, rate, covariance, seed: int, plan: Sizes) -> Model:
-    """Train on all classes at once and keep the parameters that code the validation part best.
+    """Train on all classes at once and return the parameters that code the validation part best.
 
     Args:
         states: ``uint8[class, n, d]``, of which the first ``counts[class]`` rows are valid.
@@ -156,7 +156,7 @@ def _train(params: Params, fixed: _Fixed, states, counts, order, validation, val
     weight = counts / total
     optimiser = optax.adam(optax.cosine_decay_schedule(1.0, plan.checks * rounds))
 
-    def told(vector):
+    def validation_bits(vector):
         return jnp.sum(jnp.where(valid, code_length(Model(named(vector), fixed), validation), 0.0))
 
     def step(carry, i):
@@ -170,7 +170,7 @@ def _train(params: Params, fixed: _Fixed, states, counts, order, validation, val
     def round_(carry, r):
         state, best, least = carry
         state, _ = jax.lax.scan(step, state, r * rounds + jnp.arange(rounds))
-        bits = told(state[0])
+        bits = validation_bits(state[0])
         return (state, jnp.where(bits < least, state[0], best), jnp.minimum(bits, least)), None
 
     # the start is the independent model, which the mixture has anyway: any round beats it, unless it went astray

@@ -24,6 +24,11 @@ LEAST_INPUTS = 12
 class Bracket(NamedTuple):
     """lower ≤ H ≤ upper, in bits, both with a probability of ``confidence`` or more, for inputs drawn independently.
 
+    >>> states = np.zeros((400, 3), bool)  # a constant: 0 bits
+    >>> found = je.bracket(states)
+    >>> found.lower, round(found.upper, 1)
+    (0.0, 0.4)
+
     At any number of inputs, unless it was made with ``finite_sample=False``.
     """
 
@@ -54,10 +59,10 @@ def bracket(
 ) -> Bracket:
     """A bracket of the entropy of the distribution that these patterns were drawn from independently.
 
-    ::
-
-        states = np.random.default_rng(0).random((400, 16)) < 0.5  # 16 fair neurons: 16 bits
-        je.bracket(states)  # Bracket(lower=14.06…, upper=16.0, confidence=0.95, …)
+    >>> states = np.random.default_rng(0).random((400, 16)) < 0.5  # 16 fair neurons: 16 bits
+    >>> found = je.bracket(states)
+    >>> round(found.lower, 2), round(found.upper, 2), found.confidence
+    (14.07, 16.0, 0.95)
 
     *Lower*: from how often patterns coincide (``coincidences.py``). Near 2·log₂ n − log₂(2·ln(1/ε)) where no two are
     equal, and near the plug-in where all have been seen often. *Upper*: the mean held-out code length of a mixture of

@@ -131,7 +131,7 @@ def _shares(bits: np.ndarray) -> np.ndarray:
     for _ in range(50):
         weighted = shares * likelihood
         explained = (weighted / weighted.sum(-1, keepdims=True)).sum(0)
-        # one input's worth of doubt keeps every model in the mixture
+        # one input's worth of doubt, so that no model drops out of the mixture
         shares = (1 - _UNIFORM_SHARE) * (explained + start) / (len(bits) + 1)
         shares[-1] += _UNIFORM_SHARE
     return shares

@@ -95,7 +95,7 @@ def _intercepts(n: int, mu: Array, s: Array) -> Array:
     value = np.empty((len(mu), _POINTS))
     for k in range(len(mu)):
         punished = _penalty(counts, grassberger, mu[k], s[k]) / n
-        # 1 − E u keeps its digits where it is small, and the logarithm of E u where that is
+        # 1 − E u is accurate where it is small, and the logarithm of E u where that is
         missing = np.sum(np.exp(log_mass) * -np.expm1(-punished), axis=1)
         small = np.asarray(logsumexp(log_mass - punished, axis=1))
         log_expected = np.where(missing < 0.5, np.log1p(-np.minimum(missing, 0.5)), small)

@@ -8,7 +8,7 @@ a further draw is near it. Among N others that were drawn independently, exactly
 by Cauchy and Schwarz, whatever the distribution. Inputs that were each taken twice break this at k = 1: all have one
 near other, and hardly any has none or two. t = 0 finds exact copies, a larger t those that were disturbed a little. The
 P_k are estimated, with limits for groups of inputs that come together by chance; these limits are measured, not proven.
-A few copies among many inputs cannot be told from patterns that recur.
+A few copies among many inputs look the same as patterns that recur, and are not found.
 """
 
 import math
@@ -67,9 +67,9 @@ def find_copies(packed: Array, width: int, seed: int = 0) -> Copies | None:
         width: neurons that they stand for.
         seed: of the inputs that are compared, where there are too many to compare them all.
 
-    Edge contract: None for fewer than 12 inputs. Copies too few to be told from patterns that recur are not found:
-    inputs that are all taken twice are from a hundred on, a half of them from three hundred, a third from a thousand;
-    nor are inputs of which each resembles the next, as the frames of a film do.
+    Edge contract: None for fewer than 12 inputs. Copies are found only if they are enough to stand out from
+    recurring patterns: where all inputs are taken twice, from a hundred inputs on; a half of them, from three hundred;
+    a third, from a thousand. Inputs of which each resembles the next, as the frames of a film do, are not found.
     """
     n = len(packed)
     if n < 12:
@@ -80,10 +80,10 @@ def find_copies(packed: Array, width: int, seed: int = 0) -> Copies | None:
     found = [_excess(near, near, 0, width)]
     if (most := min(_AT_ONCE, max(math.isqrt(_WORK // width), 500))) < n:
         packed = packed[np.sort(np.random.default_rng(seed).choice(n, most, replace=False))]
-    apart = _distances(np.unpackbits(packed, axis=1))
+    differences = _distances(np.unpackbits(packed, axis=1))
     for distance in [width >> k for k in range(8, 2, -1) if width >> k]:
-        near = np.count_nonzero(apart <= distance, axis=1) - 1
-        found.append(_excess(near, np.where(_closed(apart, near, distance), near, 0), distance, width))
+        near = np.count_nonzero(differences <= distance, axis=1) - 1
+        found.append(_excess(near, np.where(_closed(differences, near, distance), near, 0), distance, width))
     return max((c for c in found if c), key=lambda c: c.share - c.possible, default=None)
 
 
@@ -91,14 +91,14 @@ def _distances(states: Array) -> Array:
     """In how many neurons any two inputs differ, ``int32[n, n]``."""
     x = states.astype(np.float32)
     on = x.sum(1)
-    apart = np.empty((len(x), len(x)), np.int32)
+    differences = np.empty((len(x), len(x)), np.int32)
     for start in range(0, len(x), _ROWS):
         rows = slice(start, start + _ROWS)
-        apart[rows] = on[rows, None] + on - 2 * (x[rows] @ x.T)
-    return apart
+        differences[rows] = on[rows, None] + on - 2 * (x[rows] @ x.T)
+    return differences
 
 
-def _closed(apart: Array, near: Array, distance: int) -> Array:
+def _closed(differences: Array, near: Array, distance: int) -> Array:
     """Whether all inputs near this one have as many near them: copies do, those around one rare pattern do not.
 
     Without that, the inputs near a pattern that came up once by chance would be taken for as many coincidences.
@@ -107,14 +107,14 @@ def _closed(apart: Array, near: Array, distance: int) -> Array:
     rows = np.flatnonzero((near > 0) & (near <= MOST_PARTNERS))
     for start in range(0, len(rows), _ROWS):
         own = rows[start : start + _ROWS]
-        closed[own] = ~((apart[own] <= distance) & (near != near[own, None])).any(1)
+        closed[own] = ~((differences[own] <= distance) & (near != near[own, None])).any(1)
     return closed
 
 
 def _excess(near: Array, closed: Array, distance: int, width: int) -> Copies | None:
     """Where the inequality is broken by more than chance, most of all.
 
-    ``near`` tells how many are near each input, and ``closed`` the same where that is a group of equals, else 0.
+    ``near`` says how many are near each input, and ``closed`` the same where that is a group of equals, else 0.
     """
     k = np.arange(min(MOST_PARTNERS, len(near) - 2) + 2)
     # a group of k + 1 comes at once: so many groups were seen by chance, not so many inputs

@@ -147,9 +147,9 @@ def _joint(log_odds, log_share, x):
 def repeats_code(identity: list[np.ndarray], fit: list[np.ndarray], rows: list[np.ndarray], shape) -> np.ndarray:
     """−log₂ of a pattern's share of the fitted inputs, half an input less; infinite for a new pattern."""
     bits = np.full(shape, np.inf)
-    for c, (known, told) in enumerate(zip(fit, rows, strict=True)):
-        if len(known) and len(told):
-            times = np.bincount(identity[c][known], minlength=identity[c].max() + 1)[identity[c][told]]
+    for c, (known, coded) in enumerate(zip(fit, rows, strict=True)):
+        if len(known) and len(coded):
+            times = np.bincount(identity[c][known], minlength=identity[c].max() + 1)[identity[c][coded]]
             with np.errstate(divide="ignore"):
-                bits[c, : len(told)] = -np.log2(np.maximum(times - 0.5, 0) / len(known))
+                bits[c, : len(coded)] = -np.log2(np.maximum(times - 0.5, 0) / len(known))
     return bits

@@ -16,6 +16,10 @@ COLLECTION = "intermediates"
 class Sown:
     """Apply function of a Linen module: ``(variables, inputs) -> (output, {layer: activations})``.
 
+    >>> import flax.linen as nn
+    >>> je.capture.sown(nn.Dense(2)) == je.capture.Sown(nn.Dense(2))
+    True
+
     The layers are what the module sows into the collection ``intermediates``, in the order in which it sows them. Two
     of the same module are equal, so that programs compiled for one serve the other.
     """
@@ -38,7 +42,21 @@ class Sown:
 
 
 def sown(module: nn.Module) -> Sown:
-    """The apply function for ``jaxentropy.record`` of a Linen module that sows its layers' activations."""
+    """The apply function for ``jaxentropy.record`` of a Linen module that sows its layers' activations.
+
+    >>> import flax.linen as nn
+    >>> class Net(nn.Module):
+    ...     @nn.compact
+    ...     def __call__(self, x):
+    ...         x = nn.Dense(4)(x)
+    ...         self.sow("intermediates", "fc1", x)  # the pre-activation
+    ...         return nn.Dense(2)(nn.relu(x))
+    >>> model, images = Net(), jnp.ones((3, 5))
+    >>> parameters = {"params": model.init(jax.random.key(0), images)["params"]}
+    >>> output, layers = je.capture.sown(model)(parameters, images)
+    >>> output.shape, layers["fc1"].shape
+    ((3, 2), (3, 4))
+    """
     return Sown(module)
 
 

@@ -14,7 +14,7 @@ from jaxentropy.base.arrays import Array, lies_on_host
 from jaxentropy.base.lookahead import ahead
 from jaxentropy.base.padding import filled
 from jaxentropy.counting.fingerprints import fingerprint
-from jaxentropy.counting.multiplicities import tables, traced_tables
+from jaxentropy.counting.multiplicities import multiplicities_of, traced_multiplicities
 from jaxentropy.counting.neurons import Counters, add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.sorting import order_of_groups, order_on_host
 from jaxentropy.recording.packing import pack_across, pack_on_host, words_across, words_for
@@ -26,6 +26,13 @@ _WORDS_IN_A_PIECE = 1 << 26
 
 class PatternCounts(NamedTuple):
     """Counts of one layer's patterns, by class.
+
+    >>> states = np.array([[1, 0], [1, 0], [0, 1]], bool)
+    >>> counts = je.count_patterns(states, np.array([0, 0, 1]), num_classes=2)
+    >>> np.asarray(counts.n), np.asarray(counts.on)
+    (array([2, 1], dtype=int32), array([[2, 0], [0, 1]], dtype=int32))
+    >>> np.asarray(counts.j), np.asarray(counts.f)  # class 0: one pattern seen twice; class 1: one seen once
+    (array([1, 2], dtype=int32), array([[0, 1], [1, 0]], dtype=int32))
 
     Attributes:
         n: ``int32[class]``, inputs of each class.
@@ -52,6 +59,11 @@ def count_patterns(
     verify: bool = False,
 ) -> PatternCounts:
     """Count the neurons that are on and the patterns that recur, for all classes at once.
+
+    >>> activations = np.array([[1.0, -2.0], [3.0, -1.0], [-1.0, 2.0]])  # the first two have one pattern
+    >>> counts = je.count_patterns(activations, np.array([0, 0, 1]), num_classes=2)
+    >>> np.asarray(counts.f.sum(1))  # different patterns of each class
+    array([1, 1], dtype=int32)
 
     The activations are read once, where they are: on an accelerator, or inside ``jit`` and ``vmap``, in one compiled
     program; on the processor XLA reads JAX arrays, NumPy its own, and NumPy sorts the fingerprints.
@@ -98,7 +110,7 @@ def _count_on_host(activations, labels, num_classes, quantizer, seed):
     else:
         orders = orders_on_host(labels, num_classes, words_for(width))
         prints, on = _read(activations, labels, orders, num_classes, quantizer, seed)
-    own, _ = tables(prints, labels, num_classes)
+    own, _ = multiplicities_of(prints, labels, num_classes)
     return PatternCounts(*map(jnp.asarray, (inputs_on_host(labels, num_classes), on, *own)))
 
 
@@ -107,7 +119,7 @@ def _count(activations, labels, num_classes, quantizer, seed):
     """``count_patterns`` in one compiled program."""
     labels = checked(jnp.asarray(labels), num_classes)
     prints, on = _read(activations, labels, None, num_classes, quantizer, seed)
-    own, _ = traced_tables(prints, labels, num_classes)
+    own, _ = traced_multiplicities(prints, labels, num_classes)
     return PatternCounts(inputs(labels, num_classes), on, *own)
 
 
@@ -174,7 +186,7 @@ def counts_of(
 ) -> tuple[PatternCounts, PatternCounts]:
     """Counts by class and of all classes as one, from fingerprints and neuron counts; on the host."""
     labels = checked_on_host(labels, num_classes)
-    own, whole = tables(prints, labels, num_classes)
+    own, whole = multiplicities_of(prints, labels, num_classes)
     n, on = inputs_on_host(labels, num_classes), np.asarray(on)
     every = n.sum(keepdims=True, dtype=np.int32), on.sum(0, keepdims=True, dtype=np.int32)
     return PatternCounts(n, on, *map(np.asarray, own)), PatternCounts(*every, *map(np.asarray, whole))

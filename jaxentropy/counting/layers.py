@@ -1,4 +1,4 @@
-"""Counts of every layer, seed and labelling of a recording or tally: the next is under way while one is waited for."""
+"""Counts of every layer, seed and labelling of a recording or Tally: the next layer starts before one is finished."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,22 +13,22 @@ from jaxentropy.counting.counts import PatternCounts, counts_of, hash_and_count
 from jaxentropy.counting.sharded import count_prints_sharded, count_words_sharded
 from jaxentropy.recording.packing import WORD_BITS
 
-Kept = np.ndarray | tuple[np.ndarray, np.ndarray]
+LayerBits = np.ndarray | tuple[np.ndarray, np.ndarray]
 """What is known of a layer: its packed words ``[n, word]``, or fingerprints ``[n, 2]`` and neuron counts."""
 
 
 def count_layers(
-    layers: Iterable[tuple[Sequence[Kept], np.ndarray, int]], num_classes: int, mesh: Mesh | None = None
+    layers: Iterable[tuple[Sequence[LayerBits], np.ndarray, int]], num_classes: int, mesh: Mesh | None = None
 ) -> Iterator[tuple[PatternCounts, PatternCounts]]:
     """Counts by class and over all classes, ``[seed, shuffle, ...]``, of each layer.
 
-    Of a layer are given what is kept for each seed, the labels ``[seed, shuffle, n]``, and its width. The next layer is
-    under way while one is waited for.
+    Each layer is a triple: its bits for each seed, the labels ``[seed, shuffle, n]``, and its width. The next layer is
+    started before the results of one are waited for.
     """
     waiting: deque[tuple[list[Finish], tuple[int, ...], int]] = deque()
-    for kept, labels, width in layers:
+    for bits, labels, width in layers:
         begun = [
-            _begin(own, by, num_classes, mesh) for own, shuffled in zip(kept, labels, strict=True) for by in shuffled
+            _begin(own, by, num_classes, mesh) for own, shuffled in zip(bits, labels, strict=True) for by in shuffled
         ]
         waiting.append((begun, labels.shape[:2], width))
         if len(waiting) > 1:
@@ -41,21 +41,21 @@ Finish = Callable[[], tuple[PatternCounts, PatternCounts]]
 """Waits for what was begun."""
 
 
-def _begin(kept: Kept, labels: np.ndarray, num_classes: int, mesh: Mesh | None) -> Finish:
+def _begin(bits: LayerBits, labels: np.ndarray, num_classes: int, mesh: Mesh | None) -> Finish:
     """Counting of one seed and one labelling."""
-    if isinstance(kept, tuple):
-        prints, labels = with_room(kept[0], labels, num_classes)
-        on = kept[1].astype(np.int32)
+    if isinstance(bits, tuple):
+        prints, labels = with_room(bits[0], labels, num_classes)
+        on = bits[1].astype(np.int32)
         if mesh is not None:
             return partial(count_prints_sharded, prints, on, labels, num_classes, mesh)
         return partial(counts_of, prints, on, labels, num_classes)
     # of whole words, so that layers whose last words differ in length share a program
-    width = WORD_BITS * kept.shape[1]
-    if not isinstance(kept, np.memmap):  # which may be larger than memory
-        kept, labels = with_room(kept, labels, num_classes)
+    width = WORD_BITS * bits.shape[1]
+    if not isinstance(bits, np.memmap):  # which may be larger than memory
+        bits, labels = with_room(bits, labels, num_classes)
     if mesh is not None:
-        return partial(count_words_sharded, kept, labels, num_classes, width, mesh)
-    return partial(counts_of, *hash_and_count(kept, labels, num_classes, width), labels, num_classes)
+        return partial(count_words_sharded, bits, labels, num_classes, width, mesh)
+    return partial(counts_of, *hash_and_count(bits, labels, num_classes, width), labels, num_classes)
 
 
 def _stacked(begun: Sequence[Finish], shape: tuple[int, ...], width: int) -> tuple[PatternCounts, PatternCounts]:

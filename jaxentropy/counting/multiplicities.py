@@ -20,7 +20,7 @@ from jaxentropy.counting.sorting import order_of_groups
 _WORTH_THREADS = 1 << 18
 
 
-class Table(NamedTuple):
+class Multiplicities(NamedTuple):
     """Multiplicities ``j[slot]``, and how many patterns of each class were seen so often, ``f[class, slot]``."""
 
     j: Int[Array, " slot"]
@@ -33,24 +33,26 @@ def max_multiplicities(n: int) -> int:
 
 
 def slots_for(n: int) -> int:
-    """How many slots a table of n inputs has; none is too few, even of no inputs."""
+    """How many slots the multiplicities of n inputs get: enough for any inputs, and at least one."""
     return max(max_multiplicities(n), 1)
 
 
-def tables(prints: UInt32[Array, "n 2"], labels: Int[Array, " n"], num_classes: int) -> tuple[Table, Table]:
-    """Tables by class, and of all classes as one; a label of ``num_classes`` is not counted."""
+def multiplicities_of(
+    prints: UInt32[Array, "n 2"], labels: Int[Array, " n"], num_classes: int
+) -> tuple[Multiplicities, Multiplicities]:
+    """Multiplicities by class, and over all classes; a label of ``num_classes`` is not counted."""
     if lies_on_host(prints, labels):
-        return tables_on_host(np.asarray(prints), np.asarray(labels), num_classes)
+        return multiplicities_on_host(np.asarray(prints), np.asarray(labels), num_classes)
     return _compiled(prints, labels, num_classes)
 
 
-def tables_on_host(
+def multiplicities_on_host(
     prints: UInt32[np.ndarray, "n 2"], labels: Int[np.ndarray, " n"], num_classes: int
-) -> tuple[Table, Table]:
-    """``tables`` by two sorts in NumPy at once: of the fingerprints, and of class and fingerprint in one key.
+) -> tuple[Multiplicities, Multiplicities]:
+    """``multiplicities_of`` by two NumPy sorts at once: of the fingerprints, and of class and fingerprint in one key.
 
-    The class takes the place of the fingerprint's last bits. Whether these tell any two of the patterns apart is seen
-    from the first sort; if they ever do, the second is made again with the patterns' ranks.
+    The class takes the place of the fingerprint's last bits. The first sort shows whether any two patterns differ in
+    those bits only; if so, the second sort is repeated with the patterns' ranks instead.
     """
     slots, counted = slots_for(len(labels)), labels < num_classes
     if not counted.all():
@@ -72,8 +74,8 @@ def tables_on_host(
         own = np.sort(classes | np.unique(keys, return_inverse=True)[1].astype(np.uint64))
     first = np.flatnonzero(_differs(own))
     owners = (own[first] >> place).astype(np.int64)
-    by_class = _tabulated(np.diff(first, append=len(own)), owners, num_classes, slots)
-    return by_class, _tabulated(np.diff(np.flatnonzero(starts), append=len(own)), 0, 1, slots)
+    by_class = _of_runs_on_host(np.diff(first, append=len(own)), owners, num_classes, slots)
+    return by_class, _of_runs_on_host(np.diff(np.flatnonzero(starts), append=len(own)), 0, 1, slots)
 
 
 def _differs(ordered: UInt64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -83,25 +85,27 @@ def _differs(ordered: UInt64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     return differs
 
 
-def _tabulated(lengths: np.ndarray, owners: np.ndarray | int, num_classes: int, slots: int) -> Table:
-    """The table of these runs."""
+def _of_runs_on_host(lengths: np.ndarray, owners: np.ndarray | int, num_classes: int, slots: int) -> Multiplicities:
+    """``multiplicities_of_runs`` in NumPy, from the runs' lengths and classes."""
     seen = np.bincount(lengths, minlength=1) > 0
     j, f = np.zeros(slots, np.int32), np.zeros((num_classes, slots), np.int32)
     values = np.flatnonzero(seen)
     j[: len(values)] = values
     # one flat index: NumPy adds at several ten times as slowly
     np.add.at(f.reshape(-1), owners * slots + (np.cumsum(seen) - 1)[lengths], np.int32(1))
-    return Table(j, f)
+    return Multiplicities(j, f)
 
 
-def traced_tables(
+def traced_multiplicities(
     prints: UInt32[jax.Array, "n 2"], labels: Int[jax.Array, " n"], num_classes: int
-) -> tuple[Table, Table]:
-    """``tables`` in a compiled program: by one sort of class and fingerprint."""
+) -> tuple[Multiplicities, Multiplicities]:
+    """``multiplicities_of`` in a compiled program: by one sort of class and fingerprint."""
     n, slots = len(labels), slots_for(len(labels))
     if n == 0:
         j = jnp.zeros(slots, jnp.int32)
-        return Table(j, jnp.zeros((num_classes, slots), jnp.int32)), Table(j, jnp.zeros((1, slots), jnp.int32))
+        return Multiplicities(j, jnp.zeros((num_classes, slots), jnp.int32)), Multiplicities(
+            j, jnp.zeros((1, slots), jnp.int32)
+        )
     order = order_of_groups(prints, labels, num_classes)
     prints, labels = prints[order], labels[order]
     counted = (labels < num_classes).astype(jnp.int32)
@@ -110,12 +114,12 @@ def traced_tables(
     own = run_lengths(within, labels, counted)
     whole = run_lengths(pattern, jnp.zeros(n, jnp.int32), counted)
     return (
-        tabulate(*own, lengths_seen(own[0], n), num_classes, slots),
-        tabulate(*whole, lengths_seen(whole[0], n), 1, slots),
+        multiplicities_of_runs(*own, lengths_seen(own[0], n), num_classes, slots),
+        multiplicities_of_runs(*whole, lengths_seen(whole[0], n), 1, slots),
     )
 
 
-_compiled = jax.jit(traced_tables, static_argnums=2)
+_compiled = jax.jit(traced_multiplicities, static_argnums=2)
 
 
 def starts_of(prints: UInt32[jax.Array, "n 2"]) -> Bool[jax.Array, " n"]:
@@ -137,15 +141,15 @@ def lengths_seen(length: Int[jax.Array, " run"], n: int) -> Bool[jax.Array, " le
     return jnp.zeros(n + 1, bool).at[length].set(True).at[0].set(False)
 
 
-def tabulate(
+def multiplicities_of_runs(
     length: Int[jax.Array, " run"],
     owners: Int[jax.Array, " run"],
     seen: Bool[jax.Array, " length"],
     num_classes: int,
     slots: int,
-) -> Table:
-    """How many runs there are of each owner and each length."""
+) -> Multiplicities:
+    """The multiplicities of runs: how many there are of each owner and each length."""
     j = jnp.nonzero(seen, size=slots, fill_value=0)[0].astype(jnp.int32)
     slot_of = jnp.cumsum(seen) - 1
     f = jnp.zeros((num_classes, slots), jnp.int32).at[owners, slot_of[length]].add(length > 0, mode="drop")
-    return Table(j, f)
+    return Multiplicities(j, f)

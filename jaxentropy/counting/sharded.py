@@ -1,8 +1,8 @@
 """Counting on many devices, of one process or of several: bit for bit what one device counts.
 
-Each device counts its own inputs. Neuron counts are added. Patterns are put together by key range: the fingerprints are
-uniform, so each device gets those of an equal share of their range, with how often each was seen in each class; no
-device holds all of them.
+Each device counts its own inputs. Neuron counts are added. Patterns are merged by ranges of fingerprints: these are
+uniform, so each device takes an equal share of their range and gets, from all others, how often each fingerprint of it
+was seen in each class. No device holds all fingerprints.
 """
 
 import math
@@ -19,7 +19,7 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.padding import filled
 from jaxentropy.counting.counts import PatternCounts, checked_on_host, hash_and_count, inputs
-from jaxentropy.counting.multiplicities import lengths_seen, run_lengths, slots_for, starts_of, tabulate
+from jaxentropy.counting.multiplicities import lengths_seen, multiplicities_of_runs, run_lengths, slots_for, starts_of
 from jaxentropy.counting.sorting import order_of_groups
 from jaxentropy.recording.packing import pack, pack_on_host
 from jaxentropy.recording.states import Quantizer, Sign, states_of
@@ -37,6 +37,11 @@ def count_sharded(
     seed: int = 0,
 ) -> PatternCounts:
     """``count_patterns`` on all devices of a mesh; the counts are the same as on one device, and on every process.
+
+    >>> mesh = jax.make_mesh((1,), ("inputs",))  # all devices there are: jax.make_mesh((jax.device_count(),), ...)
+    >>> activations = np.array([[1.0, -2.0], [3.0, -1.0], [-1.0, 2.0]])
+    >>> je.count_sharded(activations, np.array([0, 0, 1]), 2, mesh).n
+    array([2, 1], dtype=int32)
 
     Args:
         activations: ``float[n, d]`` or states: this process's share of the inputs. Processes may have shares of
@@ -66,10 +71,10 @@ def count_sharded(
 def count_words_sharded(
     words: np.ndarray, labels: np.ndarray, num_classes: int, width: int, mesh: Mesh, seed: int = 0
 ) -> tuple[PatternCounts, PatternCounts]:
-    """``count_words`` of packed patterns on all devices of a mesh: by class, and of all classes as one."""
+    """``hash_and_count``, then ``counts_of``, on all devices of a mesh: counts by class, and over all classes."""
     mesh, words, labels, n = _spread(words, labels, num_classes, mesh)
     prints, on = _hash_and_count(mesh, words, labels, num_classes, width, seed)
-    return _put_together(mesh, prints, on, labels, num_classes, n)
+    return _merged(mesh, prints, on, labels, num_classes, n)
 
 
 def count_prints_sharded(
@@ -78,11 +83,11 @@ def count_prints_sharded(
     """``counts_of`` on all devices of a mesh: each process gives the fingerprints and neuron counts of its share."""
     own = np.asarray(multihost_utils.process_allgather(on.astype(np.int32))).reshape(-1, *on.shape).sum(0)
     mesh, prints, labels, n = _spread(prints, labels, num_classes, mesh)
-    return _put_together(mesh, prints, own.astype(np.int32), labels, num_classes, n)
+    return _merged(mesh, prints, own.astype(np.int32), labels, num_classes, n)
 
 
 def _spread(rows: np.ndarray, labels: np.ndarray, num_classes: int, mesh: Mesh) -> tuple[Mesh, Any, Any, int]:
-    """(a mesh of one axis, rows and labels as equal shares of its devices, number of inputs); all are filled up."""
+    """(a mesh of one axis, rows and labels in equal shares of its devices, number of inputs); shares are padded."""
     mesh = Mesh(mesh.devices.reshape(-1), (_AXIS,))
     here = sum(d.process_index == jax.process_index() for d in mesh.devices.flat)
     if not here:
@@ -100,7 +105,7 @@ def _spread(rows: np.ndarray, labels: np.ndarray, num_classes: int, mesh: Mesh) 
 
 @partial(jax.jit, static_argnums=(0, 3, 4, 5))
 def _hash_and_count(mesh, words, labels, num_classes, width, seed):
-    """Fingerprints, sharded as the words are, and neuron counts added up over the devices."""
+    """Fingerprints, sharded as the words are, and the sums of the neuron counts over the devices."""
 
     def local(words, labels):
         prints, on = hash_and_count(words, labels, num_classes, width, seed)
@@ -112,10 +117,10 @@ def _hash_and_count(mesh, words, labels, num_classes, width, seed):
     )
 
 
-def _put_together(
+def _merged(
     mesh: Mesh, prints: Any, on: Any, labels: Any, num_classes: int, n: int
 ) -> tuple[PatternCounts, PatternCounts]:
-    """Counts from sharded fingerprints; room for them is made as it is needed, nearly always at the first try."""
+    """Counts from sharded fingerprints; retried with more room in the rare case that a device has more to send."""
     own = len(labels) // mesh.size
     share = own / mesh.size
     capacity = min(own, math.ceil(share + 6 * math.sqrt(share)) + 8)
@@ -125,15 +130,15 @@ def _put_together(
             break
         # a pattern of many classes makes many entries of one key
         capacity = min(own, int(most))
-    totals, own_table, whole_table = jax.tree.map(np.asarray, counts)
+    totals, own_slots, whole_slots = jax.tree.map(np.asarray, counts)
     on = np.asarray(on)
     every, every_on = totals.sum(keepdims=True, dtype=np.int32), on.sum(0, keepdims=True, dtype=np.int32)
-    return PatternCounts(totals, on, *own_table), PatternCounts(every, every_on, *whole_table)
+    return PatternCounts(totals, on, *own_slots), PatternCounts(every, every_on, *whole_slots)
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4, 5))
 def _exchange(mesh, prints, labels, num_classes, capacity, n):
-    """((inputs of each class, table by class, table of all), most entries that a device had for another)."""
+    """((inputs of each class, multiplicities by class, and over all), most entries that a device had for another)."""
     devices = mesh.size
     slots = slots_for(n)
 
@@ -160,8 +165,8 @@ def _exchange(mesh, prints, labels, num_classes, capacity, n):
         prints, labels, weights = (
             jax.lax.all_to_all(a, _AXIS, 0, 0, tiled=True).reshape(-1, *a.shape[2:]) for a in sent
         )
-        tables = _tables(prints, labels, weights, num_classes, slots, n)
-        return (totals, *tables), jax.lax.pmax(entries.max(), _AXIS)
+        multiplicities = _multiplicities(prints, labels, weights, num_classes, slots, n)
+        return (totals, *multiplicities), jax.lax.pmax(entries.max(), _AXIS)
 
     rows, whole = PartitionSpec(_AXIS), PartitionSpec()
     return jax.shard_map(local, mesh=mesh, in_specs=(rows, rows), out_specs=whole, check_vma=False)(prints, labels)
@@ -176,18 +181,18 @@ def _runs(prints, labels, weights, num_classes):
     return prints[row], labels[row], length
 
 
-def _tables(prints, labels, weights, num_classes, slots, n):
-    """Tables by class and of all classes, of what all devices have in their ranges of fingerprints."""
+def _multiplicities(prints, labels, weights, num_classes, slots, n):
+    """Multiplicities by class and over all classes, summed over the devices' ranges of fingerprints."""
     order = order_of_groups(prints, labels, num_classes)
     prints, labels, weights = prints[order], labels[order], weights[order]
     pattern = starts_of(prints)
-    tables = []
+    multiplicities = []
     for starts, owners, classes in (
         (pattern.at[1:].max(labels[1:] != labels[:-1]), labels, num_classes),
         (pattern, jnp.zeros_like(labels), 1),
     ):
         length, owner = run_lengths(starts, owners, weights)
         seen = jax.lax.pmax(lengths_seen(length, n).astype(jnp.int32), _AXIS) > 0
-        j, f = tabulate(length, owner, seen, classes, slots)
-        tables.append((j, jax.lax.psum(f, _AXIS)))
-    return tables
+        j, f = multiplicities_of_runs(length, owner, seen, classes, slots)
+        multiplicities.append((j, jax.lax.psum(f, _AXIS)))
+    return multiplicities

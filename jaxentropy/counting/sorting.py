@@ -37,8 +37,8 @@ def order_of_groups(
 ) -> Int[jax.Array, " n"]:
     """An order in which inputs of one fingerprint are neighbours, and among them those of one class.
 
-    Labels are 0 to ``num_classes``. Nearly always the first bits of a fingerprint tell it from all others, and one pass
-    by them and the class is enough; where it was not, the whole is sorted.
+    Labels are 0 to ``num_classes``. Nearly always no two fingerprints have the same first bits, and one pass by
+    these and the class is enough; otherwise they are sorted by all bits.
     """
     n, class_bits = len(prints), num_classes.bit_length()
     high, low = prints[:, 0], prints[:, 1]

@@ -1,4 +1,4 @@
-"""The Tally: counts and fingerprints without the bits, for more inputs than their patterns can be kept of."""
+"""The Tally: counts and fingerprints without the bits, for more inputs than there is room for their patterns."""
 
 import html
 import os
@@ -26,8 +26,15 @@ from jaxentropy.recording.storage import read_arrays, write_arrays
 class Tally:
     """What is left of a recording when its bits are thrown away: enough for every entropy of a profile.
 
-    It takes 8 bytes an input and layer, however wide the layer is. What needs the bits themselves is not to be had from
-    it: brackets, bootstrap errors, and neuron entropies under shuffled labels.
+    >>> hidden = np.array([[-1.0, 2.0], [1.0, 2.0], [1.0, -2.0]])  # 3 inputs, 2 neurons
+    >>> counted = je.Tally.of(je.Recording.from_activations({"fc1": hidden}, labels=[0, 1, 1]))
+    >>> counted
+    Tally(3 inputs, 2 classes; neurons: fc1 2)
+    >>> counted.merge(counted).n
+    6
+
+    It takes 8 bytes an input and layer, however wide the layer is. It cannot give what needs the bits
+    themselves: brackets, bootstrap errors, and neuron entropies under shuffled labels.
 
     Attributes:
         layers: names, in the order in which the data flows through them.
@@ -36,7 +43,7 @@ class Tally:
         prints: for each layer ``uint32[n, 2]``, the fingerprint of each input's pattern (see ``fingerprint``).
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
         class_names: a name for each class; a class may be empty.
-        meta: whatever is worth keeping (JSON values). Tallies that are merged have one ``hash_seed``.
+        meta: anything to store with the counts (JSON values). Tallies can be merged if their ``hash_seed`` is the same.
     """
 
     layers: tuple[str, ...]
@@ -77,7 +84,7 @@ class Tally:
 
     @classmethod
     def of(cls, recording: Recording, seed: int = 0) -> "Tally":
-        """The tally of a recording, from its bits."""
+        """The Tally of a recording, from its bits."""
         on, prints = [], []
         for words, width in zip(recording.words, recording.widths, strict=True):
             own_prints, own_on = hash_and_count(words, recording.labels, recording.num_classes, width, seed)
@@ -88,14 +95,14 @@ class Tally:
         return cls(layers, widths, tuple(on), tuple(prints), labels, names, meta)
 
     def merge(self, *others: "Tally") -> "Tally":
-        """The tally of all their inputs: of further batches, or of other machines' shares of the data."""
+        """The Tally of all their inputs: of further batches, or of other machines' shares of the data."""
         for other in others:
             if (self.layers, self.widths, self.class_names) != (other.layers, other.widths, other.class_names):
                 raise InputError("merge: tallies must have the same layers, widths and classes")
             if self.meta.get("hash_seed") != other.meta.get("hash_seed"):
                 raise InputError(
                     f"merge: fingerprints of hash_seed {self.meta.get('hash_seed')} and {other.meta.get('hash_seed')} "
-                    "cannot be compared; tally both with one seed"
+                    "cannot be compared; make both with one seed"
                 )
         every = (self, *others)
         return Tally(
@@ -109,7 +116,7 @@ class Tally:
         )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the tally to ``path`` (an ``.npz`` without pickled objects), atomically."""
+        """Write the Tally to ``path`` (an ``.npz`` without pickled objects), atomically."""
         header = {
             "layers": self.layers,
             "widths": self.widths,
@@ -122,7 +129,7 @@ class Tally:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tally":
-        """Read a tally that ``save`` wrote; InputError if there is none, or a damaged one."""
+        """Read a Tally that ``save`` wrote; InputError if the file is missing or damaged."""
         with read_arrays(path, "tally", "tally again") as (header, arrays):
             layers = tuple(header["layers"])
             on, prints = (tuple(arrays[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
@@ -150,7 +157,15 @@ def tally(
     seed: int = 0,
     progress: bool = False,
 ) -> Tally:
-    """Drive batches through a network and keep what ``profile`` needs of them, but no bits.
+    """Drive batches through a network and count what ``profile`` needs, without storing any bits.
+
+    >>> def network(variables, inputs):
+    ...     hidden = inputs @ variables
+    ...     return hidden.sum(1), {"fc1": hidden}
+    >>> batches = [(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([0, 1])), (np.array([[2.0, 1.0]]), np.array([1]))]
+    >>> counted = je.tally(network, np.eye(2), batches, class_names=["cat", "dog"])
+    >>> counted.on[0]  # by class and neuron: inputs for which the neuron was on
+    array([[1, 0], [1, 2]])
 
     As ``record``; patterns are hashed and neurons counted inside the compiled forward pass, and the counts stay on the
     device until the last batch.
@@ -162,7 +177,7 @@ def tally(
         class_names: a name for each class (``range(10)`` will do); labels are numbers from 0.
         layers: as for ``record``.
         quantizer: how activations become states.
-        meta: kept beside the counts.
+        meta: stored with the counts (JSON values).
         mesh: devices of this process that share every batch; by default one device.
         seed: of the fingerprints.
         progress: show a progress bar on standard error.
@@ -199,12 +214,12 @@ def tally(
 
 @dataclass(frozen=True)
 class _Counts(Step):
-    """The step that adds neurons up and keeps fingerprints."""
+    """The step that adds neurons up and returns fingerprints."""
 
     num_classes: int
     seed: int
 
-    def keep(self, carry, words, labels, real):
+    def step_outputs(self, carry, words, labels, real):
         labels = jnp.where(real, labels, self.num_classes)
         totals = tuple(add_neurons(total, own, labels) for total, own in zip(carry, words, strict=True))
         return totals, tuple(fingerprint(own, self.seed) for own in words)

@@ -15,6 +15,11 @@ _SPLIT_SEED = 20190514
 class Dataset:
     """Images and labels.
 
+    >>> images, labels = np.zeros((3, 2, 2, 1), np.float32), np.array([0, 1, 1])
+    >>> data = je.datasets.Dataset("tiny", images, labels, images, labels, ("cat", "dog"))
+    >>> [len(batch) for batch, _ in data.batches("train", 2)]
+    [2, 1]
+
     Attributes:
         name: what ``load`` was asked for.
         train_images, test_images: ``float32[n, height, width, channel]``, standardised: minus the mean of all pixels

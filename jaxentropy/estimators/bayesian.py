@@ -68,7 +68,7 @@ def nsb(
     if log2_support is None:
         defined &= n > seen
         highest = 2 * log_n + 40
-        told = jnp.sum(f * j * digamma(j + 1)) / n
+        seen_part = jnp.sum(f * j * digamma(j + 1)) / n
 
         def log_weight(u):
             likelihood = (seen - 1) * u - log_rising(jax.nn.softplus(u), n - 1)
@@ -77,7 +77,7 @@ def nsb(
         def expected(u):
             total = jnp.logaddexp(log_n, u)
             rest = jnp.exp(u - total) * digamma(1.0)
-            return digamma_above(total) - jnp.exp(log_n - total) * told - rest
+            return digamma_above(total) - jnp.exp(log_n - total) * seen_part - rest
     else:
         log_k = log2_support * LN2
         # give the rounding of log₂ K room
@@ -100,9 +100,9 @@ def nsb(
         def expected(u):
             log_b, total = u - log_k, jnp.logaddexp(log_n, u)
             above = jnp.logaddexp(log_j, log_b[..., None])
-            told = jnp.sum(f * jnp.exp(above - total[..., None]) * digamma_above(above), axis=-1)
+            seen_part = jnp.sum(f * jnp.exp(above - total[..., None]) * digamma_above(above), axis=-1)
             unseen = jnp.exp(u - total) * -jnp.expm1(jnp.minimum(jnp.log(seen) - log_k, 0.0))
-            return digamma_above(total) - told - unseen * digamma_above(log_b)
+            return digamma_above(total) - seen_part - unseen * digamma_above(log_b)
 
     low, high, _ = level_set(log_weight, _LOWEST, highest, depth=32.0, points=48, stages=4)
     # without a repetition the posterior is a plateau as long as the support's logarithm
@@ -178,7 +178,7 @@ def _pitman_yor_posterior(j, f):
     rises = log_rising(jnp.log(2 - discounts), jnp.maximum(j - 2, 0.0)[:, None])
     rises = to_chebyshev @ (jnp.where(j > 1, f, 0.0) @ rises)
     above = j[:, None] - discounts
-    tells = to_chebyshev @ ((f / n) @ (above * digamma(above + 1)))
+    digammas = to_chebyshev @ ((f / n) @ (above * digamma(above + 1)))
 
     def chebyshev(t, coefficients):
         return jnp.cos(jnp.arccos(2 * t * t - 1)[..., None] * np.arange(_ORDER)) @ coefficients
@@ -195,7 +195,7 @@ def _pitman_yor_posterior(j, f):
     def expected(u, t):
         total = jnp.logaddexp(log_n, u)
         unseen = jnp.exp(u - total) + seen * t * t * jnp.exp(-total)
-        told = unseen * (digamma(1.0) - harmonic_below(t * t)) + jnp.exp(log_n - total) * chebyshev(t, tells)
-        return digamma_above(total) - told
+        seen_part = unseen * (digamma(1.0) - harmonic_below(t * t)) + jnp.exp(log_n - total) * chebyshev(t, digammas)
+        return digamma_above(total) - seen_part
 
     return log_weight, expected, (n, seen)

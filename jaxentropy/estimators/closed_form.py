@@ -97,7 +97,7 @@ def chao_wang_jost(j: Shaped[Array, " slot"], f: Shaped[Array, " slot"]) -> Floa
     has_unseen = (f1 > 0) & (a < 1)
     a = jnp.where(has_unseen, a, 0.5)
     end = jnp.minimum(-jnp.log(a), jnp.log1p(40 / ((n - 1) * a)))
-    # rounded to the float type here: JAX keeps a captured float64 array as the float32 it once became, for good
+    # rounded to the float type here: once JAX has captured a float64 array as float32, it stays float32
     nodes, weights = (np.asarray(x, jnp.result_type(float)) for x in (_NODES, _WEIGHTS))
     v = end * nodes
     integrand = jnp.exp((n - 1) * (jnp.log1p(-jnp.minimum(a * jnp.exp(v), 1.0)) - jnp.log1p(-a)))

@@ -1,4 +1,4 @@
-"""Multiplicities → entropy in bits. One function an estimator, and their table.
+"""Multiplicities → entropy in bits. One function an estimator, and the list of them.
 
 An estimator sees the data through its multiplicities only: slot k says that ``f[k]`` different patterns were seen
 ``j[k]`` times. Slots may repeat a multiplicity, and a slot with ``j = 0`` or ``f = 0`` says nothing; a plain vector of
@@ -100,6 +100,11 @@ def entropy(
 ) -> Float[jax.Array, "..."]:
     """Entropy in bits of the distribution that these counts were drawn from.
 
+    >>> round(float(je.entropy(np.array([5, 3, 1, 1]), "plugin")), 3)  # four patterns in ten samples
+    1.685
+    >>> round(float(je.entropy(np.array([5, 3, 1, 1]))), 3)  # allows for patterns that were not seen
+    2.027
+
     Outside ``jit`` it is computed in float64 on the host, from the multiplicities of the counts; inside, in JAX's
     default float type.
 
@@ -147,7 +152,8 @@ def estimate(
 ) -> tuple[Float[Array, " cell"], Float[Array, " cell"]]:
     """One estimator and its jackknife standard error for many cells at once, in bits.
 
-    In JAX's default float type; for float64 see ``jaxentropy.host``. A host estimator has NaN for standard errors.
+    In JAX's default float type; ``on_host`` (``base/arrays.py``) runs it in float64. The standard errors of a host
+    estimator are NaN.
     """
     if method in HOST_ESTIMATORS:
         function = estimator(method)

@@ -1,4 +1,4 @@
-"""Functions that the estimators share, in forms that keep their digits from n = 2 to 10⁹.
+"""Functions that the estimators share, in forms that stay accurate from n = 2 to 10⁹.
 
 Concentrations run from e⁻⁴⁰ to far beyond what a float can hold, and so they are passed as logarithms. Beyond ``_FAR``
 a function of them is its leading term.

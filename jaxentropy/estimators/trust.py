@@ -34,7 +34,7 @@ SATURATION_LIMIT = 0.9
 sets the number. So it is with fewer than ``LEAST_PAIRS``, or …"""
 MIN_COVERAGE = 0.5
 """… where the patterns seen make up less than this share of the distribution: the unseen rest may hide any number of
-bits, even beside a common pattern that keeps the plug-in low."""
+bits, even beside a common pattern that makes the plug-in low."""
 MIN_INPUTS = 10
 """In a class of fewer inputs than this the bootstrap's error says nothing; its neuron entropies are undecided. With
 more, it still knows nothing of a kind of input that the sample missed."""
@@ -66,6 +66,9 @@ _STATES = (
 
 def coverage(counts: Shaped[Array, "..."], method: str = "good_turing") -> Float[jax.Array, "..."]:
     """Sample coverage: the share of the distribution that the patterns seen make up.
+
+    >>> round(float(je.coverage(np.array([5, 3, 1, 1]))), 3)  # two of the ten samples are patterns seen once
+    0.8
 
     Args:
         counts: integers ≥ 0, ``[..., K]``: how often each of K patterns was seen.
@@ -102,6 +105,9 @@ def _coverage(counts: Int[Array, "*batch k"], method: str) -> Float[jax.Array, "
 
 def label(coverage: Shaped[ArrayLike, "..."], coincident_pairs: Shaped[ArrayLike, "..."]) -> np.ndarray:
     """What an estimate is worth, in a word of ``LABELS``, from its coverage and its number of coincident pairs.
+
+    >>> je.label(np.array([0.97, 0.6, 0.6]), np.array([500, 40, 3]))
+    array(['good', 'weak', 'bounds only'], dtype='<U11')
 
     Args:
         coverage: sample coverage (Good–Turing), any shape.

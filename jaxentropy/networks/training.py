@@ -79,7 +79,7 @@ def train(
         data: training and test set.
         seeds: one network each; a seed fixes the initial weights and the order of the images.
         recipe: epochs, batch size, learning rate.
-        checkpoints: a folder (orbax) to go on from, and to keep the state in; a finished training is not run again.
+        checkpoints: a folder (orbax) that the state is saved to and resumed from; a finished training is not run again.
         progress: show a progress bar with loss and accuracy on standard error.
 
     Raises:

@@ -19,7 +19,14 @@ from jaxentropy.recording.recording import Recording
 
 
 def firing_rates(recordings: Mapping[str, Recording], ax: Axes | None = None, *, layer: str) -> Axes:
-    """Histogram of a layer's firing rates (share of a class's inputs for which a neuron is on), over classes."""
+    """Histogram of a layer's firing rates (share of a class's inputs for which a neuron is on), over classes.
+
+    >>> hidden = np.random.default_rng(0).normal(size=(20, 4))
+    >>> recording = je.Recording.from_activations({"fc1": hidden}, np.arange(20) % 2)
+    >>> ax = je.plots.firing_rates({"trained": recording}, layer="fc1")
+    >>> ax.get_xlabel()
+    'firing rate within a class'
+    """
     ax = ax or new_axes()
     for name, recording in recordings.items():
         states = recording.states(layer)
@@ -33,7 +40,13 @@ def firing_rates(recordings: Mapping[str, Recording], ax: Axes | None = None, *,
 
 
 def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
-    """How often a class's commonest pattern is seen, its second commonest …, by layer: mean over classes, log–log."""
+    """How often a class's commonest pattern is seen, its second commonest …, by layer: mean over classes, log–log.
+
+    >>> hidden = np.random.default_rng(0).normal(size=(20, 4))
+    >>> recording = je.Recording.from_activations({"fc1": hidden}, np.arange(20) % 2)
+    >>> je.plots.rank_frequency(recording).get_ylabel()
+    'inputs that show it'
+    """
     ax = ax or new_axes()
     colors = plt.get_cmap("viridis")(np.linspace(0.05, 0.9, len(recording.layers)))
     classes = np.unique(recording.labels)
@@ -54,6 +67,11 @@ def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
 
 def patterns(recording: Recording, ax: Axes | None = None, *, layer: str, label: int | str, most: int = 150) -> Axes:
     """The activation patterns of one class in one layer as a picture: a row an input, a column a neuron, black is on.
+
+    >>> hidden = np.random.default_rng(0).normal(size=(20, 4))
+    >>> recording = je.Recording.from_activations({"fc1": hidden}, np.arange(20) % 2)
+    >>> je.plots.patterns(recording, layer="fc1", label=1).images[0].get_array().shape  # inputs of class 1, neurons
+    (10, 4)
 
     Neurons are sorted by firing rate; at most ``most`` inputs are drawn. The class may be asked for as 7 or "7".
     """

@@ -68,11 +68,11 @@ def bracket_by_depth(
         ax.text(0.5, 0.6, "no brackets", transform=ax.transAxes, ha="center", va="center")
     if quantity == "pattern_entropy":
         # below, since the lower limits begin right above it
-        top = max(top, draw_ceiling(ax, profile, told="below"))
+        top = max(top, draw_ceiling(ax, profile, words="below"))
         if estimator in profile.estimator.values:
             estimates = occupied(profile, one[quantity].sel(estimator=estimator)).mean(["class", "seed"], skipna=False)
-            told = f"{ESTIMATOR_NAMES[estimator]},\nmean of classes"
-            ax.plot(x, estimates, color=MEAN, lw=1.6, ls=":", zorder=4, label=told)
+            name = f"{ESTIMATOR_NAMES[estimator]},\nmean of classes"
+            ax.plot(x, estimates, color=MEAN, lw=1.6, ls=":", zorder=4, label=name)
             draw_points(ax, x, estimates.values, one.saturated.any(["seed", "class"]).values, MEAN, 5)
     ax.set_ylim(0, 1.05 * top)
     ax.set_ylabel(label)
@@ -111,7 +111,7 @@ def _expect_brackets(profile: xr.Dataset, quantity: str) -> None:
         raise InputError(f"the profile has no brackets of the {quantity.replace('_', ' ')}; make it with bounds=True")
 
 
-def draw_ceiling(ax: Axes, profile: xr.Dataset, *, told: Literal["above", "below"] = "above") -> float:
+def draw_ceiling(ax: Axes, profile: xr.Dataset, *, words: Literal["above", "below"] = "above") -> float:
     """Draw log₂ n, the plug-in's ceiling, its words above or below it; returns the highest of the classes'."""
     ceilings = np.log2(profile.n.values[profile.n.values > 0])
     low, high = float(ceilings.min()), float(ceilings.max())
@@ -120,8 +120,8 @@ def draw_ceiling(ax: Axes, profile: xr.Dataset, *, told: Literal["above", "below
         ax.axhspan(low, high, color=CEILING, alpha=0.12, lw=0)
     ax.annotate(
         f"ceiling log₂ n = {high:.2f}" if high - low <= 0.01 else f"ceilings log₂ n = {low:.2f} … {high:.2f}",
-        (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6 if told == "above" else -3),
-        textcoords="offset points", va="baseline" if told == "above" else "top", color=CEILING, fontsize=8,
+        (0.02, high), xycoords=("axes fraction", "data"), xytext=(0, 6 if words == "above" else -3),
+        textcoords="offset points", va="baseline" if words == "above" else "top", color=CEILING, fontsize=8,
     )  # fmt: skip
     return high
 

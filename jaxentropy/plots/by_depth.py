@@ -34,8 +34,15 @@ def entropy_by_depth(
 ) -> Axes:
     """Entropy against depth: a thin line a class (mean over seeds), and their mean in bold.
 
+    >>> draw = np.random.default_rng(0).normal
+    >>> hidden = {"fc1": draw(size=(20, 4)), "fc2": draw(size=(20, 2))}
+    >>> recording = je.Recording.from_activations(hidden, np.arange(20) % 2)
+    >>> profile = je.profile(recording, estimators=("plugin",), bootstrap=0, bounds=False)
+    >>> je.plots.entropy_by_depth(profile).get_ylabel()
+    'entropy per neuron (bits)'
+
     A band shows the smallest and largest mean among the seeds. For ``pattern_entropy`` the ceiling log₂ n is drawn, and
-    points where the sample is too small to tell (``saturated`` in any seed) are hollow. Brackets, if
+    points where the sample is too small (``saturated`` in any seed) are hollow. Brackets, if
     the profile has them, are a violet band (mean over classes and seeds), cut off above the estimates:
     ``bracket_by_depth`` shows the whole.
 
@@ -90,7 +97,15 @@ def entropy_by_depth(
 
 
 def information_by_depth(profile: xr.Dataset, ax: Axes | None = None, *, network: str | None = None) -> Axes:
-    """Pooled against class-conditional neuron entropy; the shaded gap is what a neuron's state tells of the class."""
+    """Pooled against class-conditional neuron entropy; the shaded gap is what a neuron's state says about the class.
+
+    >>> draw = np.random.default_rng(0).normal
+    >>> hidden = {"fc1": draw(size=(20, 4)), "fc2": draw(size=(20, 2))}
+    >>> recording = je.Recording.from_activations(hidden, np.arange(20) % 2)
+    >>> profile = je.profile(recording, estimators=("plugin",), bootstrap=0, bounds=False)
+    >>> je.plots.information_by_depth(profile).get_ylabel()
+    'entropy per neuron (bits)'
+    """
     ax = ax or new_axes()
     one = of_network(profile, network).mean("seed")
     share = profile.n / profile.n.sum()

@@ -46,7 +46,12 @@ def figures(profile: xr.Dataset, recordings: Mapping[str, Recording]) -> dict[st
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes."""
+    """Write a figure (PNG, SVG, … by the path's ending): the same figure gives the same bytes.
+
+    >>> hidden = np.random.default_rng(0).normal(size=(20, 4))
+    >>> recording = je.Recording.from_activations({"fc1": hidden}, np.arange(20) % 2)
+    >>> je.plots.save(je.plots.rank_figure({"trained": recording}), "ranks.svg")
+    """
     with house_style():
         if figure.get_layout_engine() is not None:  # laid out once, however often it is saved
             figure.draw_without_rendering()
@@ -102,7 +107,7 @@ def information_figure(profile: xr.Dataset) -> Figure:
         ax.set_title(network_title(name))
         ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
-    figure.suptitle("What a neuron's state tells of the class")
+    figure.suptitle("What a neuron's state says about the class")
     return figure
 
 

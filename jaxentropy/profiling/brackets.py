@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from jaxentropy.base.files import kept
+from jaxentropy.base.files import cached
 from jaxentropy.bounds.brackets import brackets
 from jaxentropy.bounds.independence import find_copies
 from jaxentropy.profiling.inputs import Recorded
@@ -43,7 +43,7 @@ def pattern_brackets(
 
         settings = (version("jaxentropy"), "any size", first.widths[k], first.num_classes, confidence, seed)
         key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
-        found[:, i, s, k] = kept(folder, key, bracketed)
+        found[:, i, s, k] = cached(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.counting.layers import Kept
+from jaxentropy.counting.layers import LayerBits
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.recording.recording import Recording
 
@@ -14,7 +14,7 @@ Recorded = Recording | Tally
 Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
 
 
-def patterns_of(recording: Recorded) -> Sequence[Kept]:
+def patterns_of(recording: Recorded) -> Sequence[LayerBits]:
     """What is known of each layer."""
     if isinstance(recording, Tally):
         return list(zip(recording.prints, recording.on, strict=True))

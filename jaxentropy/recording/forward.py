@@ -1,6 +1,6 @@
-"""Batches → a compiled step → what is kept of each batch, on one device or on a mesh of them.
+"""Batches → a compiled step → its outputs for each batch, on one device or on a mesh of them.
 
-The host is two batches ahead: while a device computes, it reads the next batch and keeps the results of the last.
+The host is two batches ahead: while a device computes, it reads the next batch and stores the results of the last.
 """
 
 from abc import ABC, abstractmethod
@@ -49,13 +49,15 @@ class Step(ABC):
     quantizer: Quantizer
 
     @abstractmethod
-    def keep(self, carry: Any, words: Sequence[jax.Array], labels: Any, real: Any) -> tuple[Any, Any]:
-        """(carry, what is kept of each input), from packed words; ``real`` marks the rows that count."""
+    def step_outputs(self, carry: Any, words: Sequence[jax.Array], labels: Any, real: Any) -> tuple[Any, Any]:
+        """(carry, outputs with one row an input), from packed words; ``real`` marks the rows that count."""
 
     def __call__(self, carry: Any, variables: Any, inputs: Any, labels: Any, real: Any) -> tuple[Any, Any, jax.Array]:
-        """(carry, what is kept of each input, whether each layer has activations that are not finite)."""
+        """(carry, outputs with one row an input, whether each layer has activations that are not finite)."""
         activations = self.activations(variables, inputs)
-        carry, outputs = self.keep(carry, [pack(states_of(own, self.quantizer)) for own in activations], labels, real)
+        carry, outputs = self.step_outputs(
+            carry, [pack(states_of(own, self.quantizer)) for own in activations], labels, real
+        )
         return carry, outputs, jnp.stack([any_nonfinite(own, real) for own in activations])
 
     def activations(self, variables: Any, inputs: Any) -> list[jax.Array]:
@@ -116,7 +118,7 @@ def _on_mesh(mesh: Mesh, variables: Any, carry: Any) -> tuple[Mesh, Any, Any]:
     if not all(d.process_index == jax.process_index() for d in mesh.devices.flat):
         raise InputError(
             "this mesh has devices of other processes; give each process a mesh of its own (jax.local_devices()) and "
-            "its own share of the data, and put the results together afterwards"
+            "its own share of the data, and combine the results afterwards (concatenate, Tally.merge)"
         )
     mesh = Mesh(mesh.devices, mesh.axis_names)  # whatever the types of its axes: each device has its rows
     by_device = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
@@ -126,7 +128,7 @@ def _on_mesh(mesh: Mesh, variables: Any, carry: Any) -> tuple[Mesh, Any, Any]:
 
 
 class _Waiting(NamedTuple):
-    """A batch under way: labels, what will be kept, flags of each device and layer, padded inputs, inputs before it."""
+    """A batch under way: labels, outputs, flags of each device and layer, padded inputs, inputs before it."""
 
     labels: np.ndarray
     outputs: Any
@@ -168,7 +170,7 @@ def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "") -> No
     if count:
         raise InputError(
             f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite; "
-            "a state cannot be told from them, so mend the network or its inputs first"
+            "they have no state, so mend the network or its inputs first"
         )
 
 
@@ -226,9 +228,9 @@ def _traced(
 
 
 class Gathered:
-    """Arrays of batches put together, in order.
+    """The arrays of all batches, concatenated in order.
 
-    If the number of batches is known, rows go straight to their place: what is kept is then not held twice.
+    If the number of batches is known, rows are written straight to their place, so that memory holds them once.
     """
 
     def __init__(self, batches: Iterable[Any]):
@@ -244,7 +246,7 @@ class Gathered:
         end = self._n + len(arrays[0])
         fits = all(w.dtype == a.dtype and w.shape[1:] == a.shape[1:] for w, a in zip(self._whole, arrays, strict=True))
         if self._more or not fits or end > len(self._whole[0]):
-            self._more.append(arrays)  # to be put together at the end, as NumPy sees fit
+            self._more.append(arrays)  # concatenated at the end
             return
         for whole, own in zip(self._whole, arrays, strict=True):
             whole[self._n : end] = own
@@ -261,7 +263,7 @@ Batches = Iterable[tuple[Any, Any]]
 
 
 def peeked(batches: Batches) -> tuple[tuple[Any, Any], Batches]:
-    """The first batch, and all of them; InputError if there is none."""
+    """The first batch, and all of them; InputError if there are no batches."""
     every = iter(batches)
     for first in every:
         return first, chain([first], every)

@@ -36,6 +36,9 @@ def words_for(width: int) -> int:
 def pack(states: Shaped[Array, "*batch neuron"]) -> UInt32[jax.Array, "*batch word"]:
     """Pack states into words: bit ``j`` of word ``w`` is neuron ``32*w + j``; padding bits are 0.
 
+    >>> np.asarray(je.pack(np.array([[True, False, True], [False, False, False]])))  # bits 0 and 2: 1 + 4
+    array([[5], [0]], dtype=uint32)
+
     Args:
         states: bool, or integers that are 0 or 1, of shape ``[..., d]`` with d ≥ 1.
 
@@ -90,8 +93,8 @@ def _in_two_ways(states: jax.Array, finish: Callable[[jax.Array], jax.Array]) ->
     across = width // _ACROSS * _ACROSS
     parts = []
     if across:
-        apart = _bits(states[..., :across].reshape(*batch, -1, WORD_BITS, LANES), -2)
-        parts.append(finish(apart).reshape(*batch, across // WORD_BITS))
+        across_words = _bits(states[..., :across].reshape(*batch, -1, WORD_BITS, LANES), -2)
+        parts.append(finish(across_words).reshape(*batch, across // WORD_BITS))
     if across < width:
         rest = jnp.pad(states[..., across:], [(0, 0)] * len(batch) + [(0, -width % WORD_BITS)])
         parts.append(_bits(rest.reshape(*batch, -1, WORD_BITS), -1))
@@ -106,13 +109,13 @@ def _bits(states: jax.Array, axis: int) -> jax.Array:
     return jax.lax.reduce(jnp.where(states, bits, jnp.uint32(0)), np.uint32(0), jax.lax.bitwise_or, (axis,))
 
 
-def _brought_together(apart: jax.Array) -> jax.Array:
+def _brought_together(across_words: jax.Array) -> jax.Array:
     """``[..., group, 8]`` as ``pack_across`` leaves them → as ``pack`` has them: half a byte of each word, a bit into
     each byte, makes a word. Done with packed words, it takes a fraction of the time of reading the activations."""
-    apart = jax.lax.optimization_barrier(apart)[..., None, :]
-    shape = (*apart.shape[:-2], LANES, LANES)
+    across_words = jax.lax.optimization_barrier(across_words)[..., None, :]
+    shape = (*across_words.shape[:-2], LANES, LANES)
     word, lane = (jax.lax.broadcasted_iota(jnp.uint32, shape, axis) for axis in (len(shape) - 2, len(shape) - 1))
-    half = (apart >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
+    half = (across_words >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
     spread = half * np.uint32(1 | 1 << 7 | 1 << 14 | 1 << 21) & np.uint32(0x01010101)
     # a reduction, or XLA does all this anew for each reader
     return jax.lax.reduce(spread << lane, np.uint32(0), jax.lax.bitwise_or, (len(shape) - 1,))
@@ -139,6 +142,9 @@ def pack_on_host(activations: Shaped[np.ndarray, "n neuron"], quantizer: Quantiz
 
 def unpack(words: UInt32[Array, "*batch word"], width: int) -> Bool[jax.Array, "*batch neuron"]:
     """The states that ``pack`` packed: bool ``[..., width]``.
+
+    >>> np.asarray(je.unpack(np.array([[5], [0]], np.uint32), 3))
+    array([[ True, False,  True], [False, False, False]])
 
     Raises:
         ValueError: ``width`` neurons do not fit exactly into this number of words.

@@ -33,7 +33,17 @@ def record(
     spill: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Recording:
-    """Drive batches through a network and keep the pattern of each layer for each input.
+    """Drive batches through a network and record the pattern of each layer for each input.
+
+    >>> def network(variables, inputs):
+    ...     hidden = inputs @ variables
+    ...     return hidden.sum(1), {"fc1": hidden}
+    >>> batches = [(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([0, 1])), (np.array([[2.0, 1.0]]), np.array([1]))]
+    >>> recording = je.record(network, np.eye(2), batches)
+    >>> recording
+    Recording(3 inputs, 2 classes; neurons: fc1 2)
+    >>> recording.states("fc1")
+    array([[ True, False], [False,  True], [ True,  True]])
 
     Activations become states and packed words inside the compiled forward pass; only bits leave it. A batch
     shorter than the first is filled up and its filling dropped, so that one program serves all of them. Give the
@@ -48,9 +58,9 @@ def record(
             whatever the order of the mapping (``jax.jit`` and ``jax.vmap`` leave it alphabetical).
         quantizer: how activations become states.
         class_names: one for each class; by default the numbers 0 to the largest label.
-        meta: kept beside the bits.
+        meta: stored with the bits (JSON values).
         mesh: devices of this process that share every batch (``jax.make_mesh``); by default one device.
-        spill: a folder that the bits are written to, batch by batch, instead of being kept in memory; the recording
+        spill: a folder that the bits are written to, batch by batch, instead of being held in memory; the recording
             reads them from there, as ``Recording.load(folder)`` does later.
         progress: show a progress bar on standard error.
 
@@ -88,7 +98,7 @@ def record(
 
 
 class _Words(Step):
-    """The step that keeps packed words."""
+    """The step that returns packed words."""
 
-    def keep(self, carry, words, labels, real):
+    def step_outputs(self, carry, words, labels, real):
         return carry, tuple(words)

@@ -28,13 +28,20 @@ from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 class Recording:
     """What each neuron of each layer did, one bit an input, and the inputs' labels.
 
+    >>> hidden = np.array([[-1.0, 2.0], [1.0, 2.0], [1.0, -2.0]])  # 3 inputs, 2 neurons
+    >>> recording = je.Recording.from_activations({"fc1": hidden}, labels=[0, 1, 1])
+    >>> recording
+    Recording(3 inputs, 2 classes; neurons: fc1 2)
+    >>> recording.states("fc1")
+    array([[False,  True], [ True,  True], [ True, False]])
+
     Attributes:
         layers: names, in the order in which the data flows through them.
         widths: number of neurons of each layer.
         words: the packed patterns of each layer, ``uint32[n, ceil(width / 32)]`` (see ``pack``).
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
-        class_names: a name for each class, kept as strings; a class may be empty.
-        meta: whatever is worth keeping beside the bits (JSON values): quantizer, network, seed, split.
+        class_names: a name for each class, stored as strings; a class may be empty.
+        meta: anything to store with the bits (JSON values): quantizer, network, seed, split.
     """
 
     layers: tuple[str, ...]
@@ -122,6 +129,10 @@ class Recording:
     ) -> "Recording":
         """A recording of activations that any framework made.
 
+        >>> hidden = np.array([[-1.0, 2.0], [1.0, 2.0], [1.0, -2.0]])  # 3 inputs, 2 neurons
+        >>> je.Recording.from_activations({"fc1": hidden}, [0, 1, 1], class_names=["cat", "dog"]).class_names
+        ('cat', 'dog')
+
         Args:
             activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
                 that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
@@ -129,7 +140,7 @@ class Recording:
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
-            meta: kept beside the bits.
+            meta: stored with the bits (JSON values).
 
         Raises:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
@@ -204,7 +215,13 @@ def described(what: str, n: int, num_classes: int, layers: Sequence[str], widths
 
 
 def concatenate(recordings: Sequence[Recording]) -> Recording:
-    """One recording of all their inputs, in order; layers and classes must be the same in each."""
+    """One recording of all their inputs, in order; layers and classes must be the same in each.
+
+    >>> first = je.Recording.from_activations({"fc1": np.array([[-1.0, 2.0], [1.0, 2.0]])}, [0, 1])
+    >>> second = je.Recording.from_activations({"fc1": np.array([[3.0, 2.0], [1.0, -2.0]])}, [1, 0])
+    >>> je.concatenate([first, second])
+    Recording(4 inputs, 2 classes; neurons: fc1 2)
+    """
     if not recordings:
         raise InputError("concatenate: expected at least one recording, got none")
     first = recordings[0]
@@ -262,4 +279,4 @@ def _plain(value: Any) -> Any:
     """NumPy's numbers and arrays as JSON has them."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"a {type(value).__name__} is none")
+    raise TypeError(f"a {type(value).__name__} is not one")

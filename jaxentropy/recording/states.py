@@ -23,6 +23,12 @@ class Quantizer(Protocol):
 class Sign:
     """A neuron is on where its activation is positive.
 
+    >>> activations = np.array([-1.0, 0.0, 2.0])
+    >>> je.Sign()(activations)
+    array([False, False,  True])
+    >>> je.Sign(zero="on")(activations)
+    array([False,  True,  True])
+
     Pre-activations and ReLU outputs give the same states. Published codes disagree on an activation of exactly
     zero: ``zero="off"`` (the default) is the ReLU's own reading, ``zero="on"`` the other one.
     """
@@ -43,6 +49,9 @@ class Sign:
 @dataclass(frozen=True)
 class Threshold:
     """A neuron is on where its activation is greater than ``at``.
+
+    >>> je.Threshold(0.5)(np.array([0.2, 0.5, 0.9]))
+    array([False, False,  True])
 
     ``Threshold(0.5)`` suits the outputs of a sigmoid, which are never ≤ 0: they are above 0.5 where the
     pre-activation is positive.

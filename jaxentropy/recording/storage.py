@@ -1,4 +1,4 @@
-"""Recordings and tallies as files, and a recording's bits in a folder: every format and header, once.
+"""Recordings and Tallies as files, and a recording's bits in a folder: every format and header, once.
 
 A file is an ``.npz`` without pickled objects, with a ``header`` in JSON. A folder is written batch by batch and read
 back memory-mapped: ``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, both
@@ -28,7 +28,7 @@ _VERSION = 1
 def write_arrays(
     path: str | os.PathLike, what: str, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Write the arrays of a recording or tally (``what``) and its header, atomically."""
+    """Write the arrays of a recording or Tally (``what``) and its header, atomically."""
     content = json.dumps({"format": f"jaxentropy-{what}", "version": _VERSION, **header})
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, header=np.frombuffer(content.encode(), np.uint8), **arrays)
@@ -36,7 +36,7 @@ def write_arrays(
 
 @contextmanager
 def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> Iterator[tuple[dict[str, Any], NpzFile]]:
-    """(header, arrays) of a file that ``write_arrays`` wrote; InputError if there is none, or a damaged one."""
+    """(header, arrays) of a file that ``write_arrays`` wrote; InputError if the file is missing or damaged."""
     damaged = f"{path} is damaged or not a {what}; delete it and {remedy}"
     with open_npz(path, missing=f"no {what} at {path}", damaged=damaged) as arrays:
         if "header" not in arrays:

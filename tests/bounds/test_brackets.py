@@ -222,13 +222,13 @@ def test_in_sample_code_lengths_are_caught():
 
     honest = next(cross_fit(np.array([N]), 4, 0))
     cheating = Split([rows], [rows[::10]], [rows])
-    told = [read_codes(states[None], [rows], split, 0).mixed[0].mean() for split in (honest, cheating)]
-    assert told[0] > 63
-    assert told[1] < 12
+    lengths = [read_codes(states[None], [rows], split, 0).mixed[0].mean() for split in (honest, cheating)]
+    assert lengths[0] > 63
+    assert lengths[1] < 12
 
 
 @pytest.mark.parametrize(
-    ("patterns", "settings", "told"),
+    ("patterns", "settings", "message"),
     [
         (np.zeros(5, bool), {}, r"shape \[5\]; expected \[n, d\]"),
         (np.zeros((5, 0), bool), {}, "expected"),
@@ -241,8 +241,8 @@ def test_in_sample_code_lengths_are_caught():
         (np.zeros((5, 3), bool), {"confidence": 95.0}, "confidence is 95"),
     ],
 )
-def test_refuses(patterns, settings, told):
-    with pytest.raises(je.InputError, match=told):
+def test_refuses(patterns, settings, message):
+    with pytest.raises(je.InputError, match=message):
         je.bracket(patterns, **settings)
 
 

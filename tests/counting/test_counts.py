@@ -121,8 +121,8 @@ def test_lowers_for_all_platforms():
 def test_labels_outside_are_not_counted(rng):
     states = few_patterns(rng, 100, 10, 8)
     labels = rng.integers(-1, 4, 100)
-    kept = (labels >= 0) & (labels < 3)
-    check_counts(je.count_patterns(states, labels, 3), states[kept], labels[kept], 3)
+    counted = (labels >= 0) & (labels < 3)
+    check_counts(je.count_patterns(states, labels, 3), states[counted], labels[counted], 3)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
@@ -171,7 +171,7 @@ def test_second_call_of_the_same_shapes_compiles_nothing(rng, compilations):
 
 
 @pytest.mark.parametrize(
-    ("activations", "labels", "classes", "told"),
+    ("activations", "labels", "classes", "message"),
     [
         (np.zeros((3, 2, 2)), np.zeros(3, int), 1, r"\(3, 2, 2\)|\[3,2,2\]"),
         (np.zeros((3, 2)), np.zeros(4, int), 1, r"\(4,\)|\[4\]"),
@@ -179,8 +179,8 @@ def test_second_call_of_the_same_shapes_compiles_nothing(rng, compilations):
         (np.zeros((3, 0)), np.zeros(3, int), 1, r"\(3, 0\)|\[3,0\]"),
     ],
 )
-def test_refuses(activations, labels, classes, told):
-    with pytest.raises((ValueError, TypeError), match=told):
+def test_refuses(activations, labels, classes, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         je.count_patterns(activations, labels, classes)
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxentropy.base.arrays import lies_on_host
-from jaxentropy.counting import multiplicities as tables_module
-from jaxentropy.counting.multiplicities import tables, tables_on_host, traced_tables
+from jaxentropy.counting import multiplicities
+from jaxentropy.counting.multiplicities import multiplicities_of, multiplicities_on_host, traced_multiplicities
 from tests import oracles
 
 
@@ -16,8 +16,8 @@ def few_prints(rng, n, kinds):
     return rng.integers(0, 2**32, (kinds, 2), dtype=np.uint32)[rng.integers(0, kinds, n) ** 2 // kinds]
 
 
-def check_tables(found, prints, labels, num_classes):
-    """Both tables against dictionaries of the rows."""
+def check(found, prints, labels, num_classes):
+    """By class and over all classes, against dictionaries of the rows."""
     own, whole = found
     groups = [*(labels == c for c in range(num_classes)), labels < num_classes]
     for mine, j, f in zip(groups, [own.j] * num_classes + [whole.j], [*own.f, whole.f[0]], strict=True):
@@ -30,9 +30,9 @@ def check_tables(found, prints, labels, num_classes):
 def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
     rng = np.random.default_rng(seed)
     prints, labels = few_prints(rng, n, 40), rng.integers(0, num_classes + 1, n).astype(np.int32)
-    host = tables_on_host(prints, labels, num_classes)
-    compiled = traced_tables(jnp.asarray(prints), jnp.asarray(labels), num_classes)
-    check_tables(host, prints, labels, num_classes)
+    host = multiplicities_on_host(prints, labels, num_classes)
+    compiled = traced_multiplicities(jnp.asarray(prints), jnp.asarray(labels), num_classes)
+    check(host, prints, labels, num_classes)
     for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(compiled), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
@@ -40,8 +40,8 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
 
 def test_two_threads_give_the_same(rng, monkeypatch):
     prints, labels = few_prints(rng, 300, 40), rng.integers(0, 4, 300).astype(np.int32)
-    monkeypatch.setattr(tables_module, "_WORTH_THREADS", 0)
-    check_tables(tables_on_host(prints, labels, 3), prints, labels, 3)
+    monkeypatch.setattr(multiplicities, "_WORTH_THREADS", 0)
+    check(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
 
 
 @pytest.mark.parametrize("num_classes", [1, 7, 1000])
@@ -50,16 +50,16 @@ def test_fingerprints_that_part_in_their_last_bits_only(rng, num_classes):
     prints = np.full((200, 2), 8, np.uint32)
     prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, num_classes + 1, 200).astype(np.int32)
-    check_tables(tables_on_host(prints, labels, num_classes), prints, labels, num_classes)
+    check(multiplicities_on_host(prints, labels, num_classes), prints, labels, num_classes)
 
 
 def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatch):
     prints = np.full((200, 2), 8, np.uint32)
     prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, 3, 200).astype(np.int32)
-    monkeypatch.setattr(tables_module.np, "array_equal", lambda a, b: True)
+    monkeypatch.setattr(multiplicities.np, "array_equal", lambda a, b: True)
     with pytest.raises(AssertionError):
-        check_tables(tables_on_host(prints, labels, 3), prints, labels, 3)
+        check(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
 
 
 def test_where_arrays_lie():
@@ -73,6 +73,6 @@ def test_where_arrays_lie():
 def test_more_classes_than_a_table_could_hold_if_it_were_filled():
     """100,000 classes of 60,000 inputs: what is not seen takes no time."""
     labels = np.arange(60_000, dtype=np.int32)
-    own, whole = tables(np.zeros((60_000, 2), np.uint32), labels, 100_000)
+    own, whole = multiplicities_of(np.zeros((60_000, 2), np.uint32), labels, 100_000)
     assert own.f.sum() == own.f[:60_000, 0].sum() == 60_000
     assert (whole.j[0], whole.f[0, 0]) == (60_000, 1)

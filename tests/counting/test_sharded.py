@@ -85,15 +85,15 @@ def test_the_profile_is_that_of_one_device():
 
 
 @pytest.mark.parametrize(
-    ("activations", "labels", "told"),
+    ("activations", "labels", "message"),
     [
         (np.ones((3, 2, 2)), np.zeros(3, int), r"activations \[3, 2, 2\]"),
         (np.ones((3, 2)), np.zeros(4, int), r"labels \[4\]"),
         (np.ones((3, 0)), np.zeros(3, int), "d ≥ 1"),
     ],
 )
-def test_refuses(activations, labels, told):
-    with pytest.raises(je.InputError, match=told):
+def test_refuses(activations, labels, message):
+    with pytest.raises(je.InputError, match=message):
         je.count_sharded(activations, labels, 2, mesh_of(8))
 
 
@@ -114,8 +114,8 @@ def test_two_real_processes_get_the_counts_and_the_profile_of_the_whole(tmp_path
         for rank in range(2)
     ]
     for process in running:
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 0, told[-3000:]
+        _, output = process.communicate(timeout=120)
+        assert process.returncode == 0, output[-3000:]
 
     layers, labels = two_processes.whole()
     recording = je.Recording.from_activations(layers, labels)

@@ -39,7 +39,7 @@ def test_groups_are_neighbours(seed, classes):
 
 @pytest.mark.parametrize("risk", [order_module._RISK, 0.0])
 def test_fingerprints_that_part_in_their_last_bits_only(rng, risk, monkeypatch):
-    """The short sort cannot tell them apart and must hand over to the long one; and the long one alone is right too."""
+    """The short sort sees no difference and must hand over to the long one; and the long one alone is right too."""
     monkeypatch.setattr(order_module, "_RISK", risk)
     prints = np.full((200, 2), 7, np.uint32)
     prints[:, 1] += rng.integers(0, 3, 200, dtype=np.uint32)

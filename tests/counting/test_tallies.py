@@ -63,8 +63,8 @@ def test_save_and_load(tmp_path):
     assert same(je.Tally.load(tmp_path / "t.npz"), tally)
     assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
     np.savez(tmp_path / "other.npz", header=np.frombuffer(json.dumps({}).encode(), np.uint8))
-    for name, told in (("other.npz", "not a tally"), ("none.npz", "no tally at")):
-        with pytest.raises(je.InputError, match=told):
+    for name, message in (("other.npz", "not a tally"), ("none.npz", "no tally at")):
+        with pytest.raises(je.InputError, match=message):
             je.Tally.load(tmp_path / name)
 
 

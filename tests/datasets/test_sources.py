@@ -113,7 +113,7 @@ def test_damaged_files_are_refused(idx_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"images": np.zeros((4, 3, 3)), "labels": np.zeros(5, int)}, "4 images and labels"),
         ({"images": np.zeros((4, 3)), "labels": np.zeros(4, int)}, "expected numbers"),
@@ -125,9 +125,9 @@ def test_damaged_files_are_refused(idx_folder, tmp_path):
         ({"x": np.ones(3)}, "holds x; expected x_train"),
     ],
 )
-def test_unfit_arrays_are_refused(tmp_path, arrays, told):
+def test_unfit_arrays_are_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(je.InputError, match=told):
+    with pytest.raises(je.InputError, match=message):
         load(f"npz:{tmp_path / 'a.npz'}")
 
 

@@ -369,7 +369,7 @@ def test_binary_entropy():
 
 
 @pytest.mark.parametrize(
-    ("counts", "method", "options", "told"),
+    ("counts", "method", "options", "message"),
     [
         (np.array([1, 2]), "magic", {}, "unknown estimator 'magic'; choose from plugin"),
         (np.array([1.5]), "plugin", {}, "expected integers"),
@@ -380,8 +380,8 @@ def test_binary_entropy():
         (np.array([3, 1, 1]), "james_stein", {"log2_support": 1.0}, r"3 patterns were seen, more than 2\*\*1"),
     ],
 )
-def test_refuses(counts, method, options, told):
-    with pytest.raises(je.InputError, match=told):
+def test_refuses(counts, method, options, message):
+    with pytest.raises(je.InputError, match=message):
         je.entropy(counts, method, **options)
 
 

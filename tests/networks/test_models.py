@@ -62,7 +62,7 @@ def test_equal_modules_share_their_programs():
 
 
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("model", "message"),
     [
         (MLP((3, 0)), "widths are 3 0; expected"),
         (MLP(()), "widths are empty"),
@@ -71,6 +71,6 @@ def test_equal_modules_share_their_programs():
         (CNN((4, 4, 4, 4), (3,)), "after 3 poolings an image of 8×8 is too small"),
     ],
 )
-def test_models_refuse(model, told, toy):
-    with pytest.raises(je.InputError, match=told):
+def test_models_refuse(model, message, toy):
+    with pytest.raises(je.InputError, match=message):
         initial(model, toy.test_images)

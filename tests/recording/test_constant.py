@@ -37,12 +37,12 @@ def test_constant_layers_are_named_with_what_fits(rng, tmp_path):
             warnings.simplefilter("always")
             make()
         assert [w.category for w in caught] == [je.ConstantLayerWarning] * 3
-        told = {str(w.message).split("'")[1]: str(w.message) for w in caught}
-        assert "layer 'soft': all neurons are on for all 20 inputs" in told["soft"]
-        assert "je.Threshold(0.5)" in told["soft"]
-        assert "layer 'dead': all neurons are off" in told["dead"]
-        assert "dead layer" in told["dead"]
-        assert "layer 'few': the same 10 of 40 neurons are on" in told["few"]
+        messages = {str(w.message).split("'")[1]: str(w.message) for w in caught}
+        assert "layer 'soft': all neurons are on for all 20 inputs" in messages["soft"]
+        assert "je.Threshold(0.5)" in messages["soft"]
+        assert "layer 'dead': all neurons are off" in messages["dead"]
+        assert "dead layer" in messages["dead"]
+        assert "layer 'few': the same 10 of 40 neurons are on" in messages["few"]
 
 
 def test_one_input_is_not_warned_of(tmp_path):

@@ -53,7 +53,7 @@ def test_pack_across_puts_each_neuron_where_it_says(width, rng):
 
 
 @pytest.mark.parametrize(
-    ("states", "error", "told"),
+    ("states", "error", "message"),
     [
         (np.array([[0.5]]), TypeError, "bool or 0/1"),
         (np.array([[0, 2]]), ValueError, "from 0 to 2"),
@@ -61,8 +61,8 @@ def test_pack_across_puts_each_neuron_where_it_says(width, rng):
         (np.zeros((3, 0), bool), ValueError, "no neurons"),
     ],
 )
-def test_pack_refuses(states, error, told):
-    with pytest.raises(error, match=told):
+def test_pack_refuses(states, error, message):
+    with pytest.raises(error, match=message):
         je.pack(states)
 
 

@@ -86,7 +86,7 @@ def test_split_and_concatenate_give_the_whole():
 
 
 @pytest.mark.parametrize(
-    ("activations", "labels", "told"),
+    ("activations", "labels", "message"),
     [
         ({"a": np.zeros((3, 2))}, [0, 1], r"layer 'a' has shape \[3, 2\]; expected \[2, neurons\]"),
         ({"a": np.zeros((2, 2, 2))}, [0, 1], r"one row \[inputs, neurons\], or take one position; .* not independent"),
@@ -101,8 +101,8 @@ def test_split_and_concatenate_give_the_whole():
         ({}, [0, 1], "one or more layers"),
     ],
 )
-def test_from_activations_refuses(activations, labels, told):
-    with pytest.raises(je.InputError, match=told):
+def test_from_activations_refuses(activations, labels, message):
+    with pytest.raises(je.InputError, match=message):
         je.Recording.from_activations(activations, np.asarray(labels))
 
 
@@ -239,7 +239,7 @@ def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
 
 
 @pytest.mark.parametrize(
-    ("apply_fn", "data", "told"),
+    ("apply_fn", "data", "message"),
     [
         (linear, [], "no batch"),
         (linear, [(np.ones((2, 6), np.float32), np.zeros(3, int))], "2 inputs and 3 labels"),
@@ -250,8 +250,8 @@ def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
         (linear, [(np.ones((2, 6), np.float32), np.array([0, -3]))], "labels run from -3"),
     ],
 )  # fmt: skip
-def test_record_refuses(apply_fn, data, told):
-    with pytest.raises(je.InputError, match=told):
+def test_record_refuses(apply_fn, data, message):
+    with pytest.raises(je.InputError, match=message):
         je.record(apply_fn, {"a": np.ones((6, 4), np.float32)}, data)
 
 
@@ -265,12 +265,12 @@ def test_recording_checks_its_parts():
 def test_spilled_bits_come_back_memory_mapped(rng, tmp_path):
     inputs, labels = rng.normal(size=(100, 6)).astype(np.float32), rng.integers(0, 3, 100)
     weights = {"a": rng.normal(size=(6, 37)).astype(np.float32)}
-    kept = je.record(linear, weights, batches(inputs, labels, 32), meta={"seed": 4})
+    in_memory = je.record(linear, weights, batches(inputs, labels, 32), meta={"seed": 4})
     spilled = je.record(linear, weights, batches(inputs, labels, 32), meta={"seed": 4}, spill=tmp_path / "bits")
-    assert same(kept, spilled)
-    assert same(je.Recording.load(tmp_path / "bits"), kept)
+    assert same(in_memory, spilled)
+    assert same(je.Recording.load(tmp_path / "bits"), in_memory)
     assert all(isinstance(words, np.memmap) for words in spilled.words)
-    assert je.profile(spilled, bounds=False).equals(je.profile(kept, bounds=False))
+    assert je.profile(spilled, bounds=False).equals(je.profile(in_memory, bounds=False))
     with pytest.raises(je.InputError, match="holds a recording already"):
         je.record(linear, weights, batches(inputs, labels, 32), spill=tmp_path / "bits")
 
