@@ -160,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        told = " ".join(str(error).split())[:300]
-        _fail(f"unexpected {type(error).__name__}: {told} (--debug shows where)")
+        message = " ".join(str(error).split())[:300]
+        _fail(f"unexpected {type(error).__name__}: {message} (--debug shows where)")
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -178,10 +178,10 @@ def _dispatch(arguments: list[str]) -> None:
         if exit.code in (0, None):
             raise
         lines = [line.strip("│|─-╭╮╰╯+ ") for line in written.getvalue().splitlines()]
-        told, detail = [*(line for line in lines[1:] if line), "", ""][:2]
-        told = f"{told} {detail}" if told.endswith(":") else told or "wrong arguments"
+        message, detail = [*(line for line in lines[1:] if line), "", ""][:2]
+        message = f"{message} {detail}" if message.endswith(":") else message or "wrong arguments"
         command = f" {arguments[0]}" if arguments[0] in _COMMANDS else ""
-        raise InputError(f"{told} (see `{_PROGRAM}{command} --help`)") from None
+        raise InputError(f"{message} (see `{_PROGRAM}{command} --help`)") from None
     call()
 
 

@@ -233,7 +233,7 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "--dataset", "minst"], "unknown data set 'minst'; choose from mnist5k"),
         (["run", "--model", "transformer"], "unknown model 'transformer'; choose from mlp, cnn"),
@@ -254,9 +254,9 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
         (["report", "none"], "none is not a jaxentropy results folder"),
     ],
 )
-def test_bad_arguments_give_one_line_and_nothing_half_written(arguments, told, tmp_path, monkeypatch, capsys):
+def test_bad_arguments_give_one_line_and_nothing_half_written(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert told in fails(capsys, *arguments)
+    assert message in fails(capsys, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,7 +265,7 @@ def save_npz(**arrays):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"fc1": np.ones((4, 2))}, "a.npz has no labels, only fc1"),
         ({"labels": np.arange(4)}, "a.npz: a recording needs one or more layers"),
@@ -275,10 +275,10 @@ def save_npz(**arrays):
         ({"labels": np.array([0, -1]), "fc1": np.ones((2, 2))}, "labels run from -1"),
     ],
 )
-def test_unfit_activations_give_one_line(arrays, told, tmp_path, monkeypatch, capsys):
+def test_unfit_activations_give_one_line(arrays, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     save_npz(**arrays)
-    assert told in fails(capsys, "analyze", "a.npz")
+    assert message in fails(capsys, "analyze", "a.npz")
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
 
 
@@ -290,10 +290,10 @@ def test_labels_that_do_not_match_the_images(tmp_path, monkeypatch, capsys):
 
 
 def test_a_model_that_does_not_fit_the_images_writes_nothing(toy_file, tmp_path, capsys):
-    told = fails(
+    message = fails(
         capsys, "run", "--dataset", f"npz:{toy_file}", "--channels", "4", "4", "4", "4", "--out", tmp_path / "o"
     )
-    assert "is too small for another" in told
+    assert "is too small for another" in message
     assert not (tmp_path / "o").exists()
 
 
@@ -309,8 +309,8 @@ def test_folders_that_are_not_ours_are_left_alone(finished, toy_file, acts, tmp_
     assert "is not a jaxentropy results folder" in fails(capsys, "report", foreign)
     assert tree(foreign) == {"chapter1.txt"}
     other = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--seed", "7", "--out", finished]
-    told = fails(capsys, *other)
-    assert "holds a run with other settings (seed: 0, not 7)" in told
+    message = fails(capsys, *other)
+    assert "holds a run with other settings (seed: 0, not 7)" in message
 
 
 @pytest.mark.usefixtures("one_figure")
@@ -349,9 +349,9 @@ def test_truncated_results_give_one_line(finished, tmp_path, capsys, name):
 
 def test_diverged_training_names_the_layer(toy_file, tmp_path, capsys):
     arguments = ["run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--learning-rate", "1e38"]
-    told = fails(capsys, *arguments, "--out", tmp_path / "o")
-    assert "layer 'fc1'" in told
-    assert "NaN or infinite" in told
+    message = fails(capsys, *arguments, "--out", tmp_path / "o")
+    assert "layer 'fc1'" in message
+    assert "NaN or infinite" in message
 
 
 def test_unexpected_errors_are_one_line_too_and_debug_shows_where(monkeypatch, capsys, tmp_path):

@@ -21,6 +21,15 @@ _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 class Verdict:
     """What a profile says of the claim that entropy falls monotonically with depth.
 
+    >>> states = np.random.default_rng(0).random((200, 4)) < 0.5
+    >>> layers = {"fc1": states, "fc2": states[:, :2] & states[:, 2:]}
+    >>> recording = je.Recording.from_activations(layers, np.zeros(200, int))
+    >>> found = je.verdict(je.profile(recording, bounds=False))
+    >>> found.table.neuron.values.ravel().tolist()
+    ['falls']
+    >>> print(found.text.split("In")[0])
+    **Does neuron entropy fall with depth?**
+
     Attributes:
         table: a Dataset of words. ``neuron (network, class, step)`` is *falls*, *rises* or *undecided* from a layer to
             the next; ``neuron_mean (network, step)`` judges the mean over classes; ``neuron_monotone (network,
@@ -72,6 +81,12 @@ class Verdict:
 
 def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_effect: float = 0.002) -> Verdict:
     """Judge each class and each step from a layer to the next; of the pattern entropy, each pair of layers.
+
+    >>> states = np.random.default_rng(0).random((200, 4)) < 0.5
+    >>> layers = {"fc1": states, "fc2": states[:, :2] & states[:, 2:]}
+    >>> recording = je.Recording.from_activations(layers, np.zeros(200, int))
+    >>> je.verdict(je.profile(recording, bounds=False))
+    Verdict(monotone fall of neuron entropy, classes; recorded: 1 holds)
 
     *Neuron entropy* falls (rises) where its interval lies above (below) zero and it changes by ``smallest_effect`` or
     more; with several seeds, in every one of them. The interval is the normal 95 % one of the paired bootstrap over the

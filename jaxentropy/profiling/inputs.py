@@ -64,7 +64,7 @@ def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mes
 
 def with_null(
     networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int
-) -> tuple[dict[str, list[list[Kept]]], dict[str, np.ndarray]]:
+) -> tuple[dict[str, list[list[LayerBits]]], dict[str, np.ndarray]]:
     """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked."""
     first, seeds = next(iter(networks.values()))[0], len(next(iter(networks.values())))
     patterns = {

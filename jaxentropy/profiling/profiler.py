@@ -12,7 +12,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.counts import PatternCounts
-from jaxentropy.counting.layers import Kept, count_layers
+from jaxentropy.counting.layers import LayerBits, count_layers
 from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
@@ -43,6 +43,13 @@ def profile(
     progress: bool = False,
 ) -> xr.Dataset:
     """Entropies of the activation patterns by layer and class, with their nulls and diagnostics.
+
+    >>> states = np.random.default_rng(0).random((200, 4)) < 0.5
+    >>> layers = {"fc1": states, "fc2": states[:, :2] & states[:, 2:]}
+    >>> recording = je.Recording.from_activations(layers, np.zeros(200, int))
+    >>> profile = je.profile(recording, bounds=False, bootstrap=0)
+    >>> profile.neuron_entropy.values.ravel().round(2)  # by layer, of the only class
+    array([0.99, 0.72])
 
     Two readings of "the entropy of a layer's activation pattern" are given side by side: ``neuron_entropy``, the mean
     of the binary entropies of the single neurons, and ``pattern_entropy``, the entropy of the layer's joint pattern.
@@ -134,7 +141,7 @@ def _check(estimators: Sequence[str], numbers: Mapping[str, int | None], confide
 
 
 def _measured(
-    patterns: Mapping[str, Sequence[Sequence[Kept]]],
+    patterns: Mapping[str, Sequence[Sequence[LayerBits]]],
     labels: Mapping[str, np.ndarray],
     first: Recorded,
     estimators: tuple[str, ...],

@@ -10,9 +10,10 @@ from jaxentropy.base.errors import InputError
 def value(profile: xr.Dataset, quantity: str, *, label: int | str | None = None, **where: Any) -> float:
     """One number of a profile, in the units of its quantity (bits, for entropies).
 
-    ::
-
-        je.value(profile, "neuron_entropy", layer="fc3", label=7, network="trained", seed=0)  # 0.274…
+    >>> recording = je.Recording.from_activations({"fc1": np.eye(4, dtype=bool)}, [7, 7, 7, 7], class_names=range(10))
+    >>> profile = je.profile(recording, bounds=False, bootstrap=0)
+    >>> je.value(profile, "neuron_entropy", layer="fc1", label=7)  # each neuron is on for one input of four
+    0.811...
 
     Args:
         profile: what ``je.profile`` returned.

@@ -17,10 +17,10 @@ _CHECKSUM = "checksum"
 def save_profile(dataset: xr.Dataset, path: str | os.PathLike) -> None:
     """Write a profile as netCDF, atomically.
 
-    ::
-
-        je.save_profile(profile, "profile.nc")
-        profile = je.load_profile("profile.nc")
+    >>> recording = je.Recording.from_activations({"fc1": np.eye(4, dtype=bool)}, [0, 0, 1, 1])
+    >>> je.save_profile(je.profile(recording, bounds=False), "profile.nc")
+    >>> je.load_profile("profile.nc").layer.values.tolist()
+    ['fc1']
     """
     with atomic_path(path) as temporary:
         dataset.assign_attrs({_CHECKSUM: _checksum(dataset)}).to_netcdf(temporary, engine="h5netcdf")
@@ -28,6 +28,10 @@ def save_profile(dataset: xr.Dataset, path: str | os.PathLike) -> None:
 
 def load_profile(path: str | os.PathLike) -> xr.Dataset:
     """Read a profile that ``save_profile`` wrote.
+
+    >>> je.load_profile("nowhere.nc")
+    Traceback (most recent call last):
+    jaxentropy.base.errors.InputError: no profile at nowhere.nc; run `jaxentropy run` or `jaxentropy analyze` first
 
     Raises:
         InputError: no such file, one that is damaged, even by a single byte of what it holds, or one that

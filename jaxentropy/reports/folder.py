@@ -57,8 +57,12 @@ def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
         if settings.get(key) != found.get(key)
     ]
     if differing:
-        told = ", ".join(f"{key}: {found.get(key, 'default')}, not {settings.get(key, 'default')}" for key in differing)
-        raise InputError(f"{folder} holds a run with other settings ({told}); choose another --out, or delete it")
+        differences = ", ".join(
+            f"{key}: {found.get(key, 'default')}, not {settings.get(key, 'default')}" for key in differing
+        )
+        raise InputError(
+            f"{folder} holds a run with other settings ({differences}); choose another --out, or delete it"
+        )
 
 
 def refuse_other_data(folder: Path, name: str, digest: str) -> None:

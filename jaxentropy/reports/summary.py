@@ -54,16 +54,16 @@ def _verdict(profile: xr.Dataset) -> str:
 
 def _explanation(profile: xr.Dataset) -> str:
     """What the columns *bracket* and *reliability* say."""
-    told = ""
+    text = ""
     if "pattern_lower" in profile:
         confidence = 100 * profile.attrs.get("bounds_confidence", 0.95)
-        told += (
+        text += (
             " *bracket*: the limits between which the true pattern entropy of a class lies with a probability of at "
             f"least {confidence:g} %, whatever its patterns' distribution, for any number of inputs drawn "
             "independently of each other and of the network (means of the lower and of the upper limits; not given for "
             "shuffled labels)."
         )
-    return told + (
+    return text + (
         " *reliability*: how far the estimates of the pattern entropy can be trusted, in classes (the worst of its "
         f"seeds), from best to worst: {', '.join(LABELS)}; rare patterns that the sample missed no estimate can see."
     )

@@ -494,7 +494,7 @@ def test_twin_differences_agree_with_a_second_bootstrap():
 
 
 def test_tallies_are_judged_as_far_as_they_go():
-    """They take no bootstrap, and were told to take one."""
+    """They take no bootstrap, and were message to take one."""
     recording = random_recording(0, n=900, widths=(2, 3, 2))
     tally = je.Tally.of(recording)
     profile = je.profile(tally)

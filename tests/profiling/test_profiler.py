@@ -86,10 +86,10 @@ def test_every_number_agrees_with_a_loop(recordings, dataset):
                     if method == "plugin" or len(counts) < len(states):
                         whole = oracles.ENTROPY[method](counts)
                         assert float(at.pattern_entropy_pooled.sel(estimator=method)) == pytest.approx(whole, abs=1e-9)
-                        told = whole - np.mean(by_class)
+                        message = whole - np.mean(by_class)
                         untold = bool(at.saturated_pooled) or bool(at.saturated.any())
                         got = float(at.pattern_information.sel(estimator=method))
-                        np.testing.assert_allclose(got, np.nan if untold else told, atol=1e-9)
+                        np.testing.assert_allclose(got, np.nan if untold else message, atol=1e-9)
 
 
 def test_the_test_above_sees_saturated_and_trusted_cells(dataset):
@@ -275,7 +275,7 @@ def test_noise_tells_nothing_of_the_class():
 
 def test_profile_refuses(recordings):
     one = recordings["trained"][0]
-    for given, told in (
+    for given, message in (
         ({"a": one, "b": one.take(np.arange(239))}, "did not see the same inputs"),
         ({"a": one, "b": one.take(np.arange(240)[::-1])}, "did not see the same inputs"),
         ({"a": one, "b": random_recording(0, n=240)}, "differ in layers"),
@@ -284,7 +284,7 @@ def test_profile_refuses(recordings):
         ({}, "at least one recording"),
         ({"a": recordings["trained"], "b": recordings["trained"][::-1]}, "give them in one order"),
     ):
-        with pytest.raises(je.InputError, match=told):
+        with pytest.raises(je.InputError, match=message):
             profile(given)
     with pytest.raises(je.InputError, match="unknown estimator 'best'"):
         profile(one, estimators=("best",))
