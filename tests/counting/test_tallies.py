@@ -46,7 +46,7 @@ def test_profile_of_a_tally_is_that_of_the_recording(data):
 
 @pytest.mark.parametrize("asked", [{"bounds": True}, {"bootstrap": 10}, {"shuffles": 1}])
 def test_profile_refuses_what_needs_bits(asked):
-    with pytest.raises(je.InputError, match="a Tally keeps none"):
+    with pytest.raises(je.InputError, match="a Tally holds none"):
         je.profile(je.Tally.of(random_recording(0)), **asked)
 
 
