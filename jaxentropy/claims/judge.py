@@ -13,6 +13,7 @@ from jaxentropy.claims.answers import answer_text
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
+from jaxentropy.profiling.reading import with_all_dimensions
 
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -50,7 +51,9 @@ class Verdict:
     text: str
 
     def markdown(self) -> str:
-        """How many classes fall, rise or are undecided at each step, as a Markdown table."""
+        """How many classes fall, rise or are undecided at each step, as a Markdown table; empty without a step."""
+        if not self.table.sizes["step"]:
+            return ""
         columns = {}
         for name in self.table.network.values:
             if name != "shuffled":
@@ -69,6 +72,8 @@ class Verdict:
 
     def __repr__(self) -> str:
         networks = [str(name) for name in self.table.network.values if name != "shuffled"]
+        if not self.table.sizes["step"]:
+            return f"Verdict(one layer; {counted(self.table.twin) if 'twin' in self.table else 'no step to judge'})"
         claims = (f"{name}: {counted(self.table.neuron_monotone.sel(network=name))}" for name in networks)
         return f"Verdict(monotone fall of neuron entropy, classes; {'; '.join(claims)})"
 
@@ -76,7 +81,7 @@ class Verdict:
         return str(self)
 
     def __str__(self) -> str:
-        return f"{self.text}\n\n{self.markdown()}\n"
+        return "\n\n".join(part for part in (self.text, self.markdown()) if part) + "\n"
 
 
 def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_effect: float = 0.002) -> Verdict:
@@ -164,10 +169,7 @@ def _checked(profile: xr.Dataset) -> xr.Dataset:
             )
         raise InputError(_EARLIER)
     full = profile if "copies" in profile else profile.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
-    full = full.set_coords(["n", "copies"])
-    for dim, alone in (("network", "recorded"), ("seed", 0)):
-        if dim not in full.dims:
-            full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
+    full = with_all_dimensions(full.set_coords(["n", "copies"]))
     if could_resample and full.sizes["layer"] > 1 and not set(_FALLS) <= set(full.data_vars):
         raise InputError(_EARLIER)
     if "neuron_fall" not in full:  # one layer, or nothing to resample
@@ -244,7 +246,8 @@ def _judge_pairs(profile: xr.Dataset, estimator: str) -> dict[str, xr.DataArray]
 def _judge_mean(profile: xr.Dataset, name: str, smallest: float, high: str, low: str) -> xr.DataArray:
     """The mean over seeds: from their spread, and the error from the inputs, which the seeds share."""
     values, seeds = profile[name], profile.sizes["seed"]
-    half = (_Z * profile[f"{name}_mean_se"]) ** 2
+    error = profile[f"{name}_mean_se"]
+    half = (_Z * (error.isel(seed=0) if "seed" in error.dims else error)) ** 2
     if seeds > 1:
         student = stdtrit(seeds - 1, (1 + CONFIDENCE) / 2)
         half = half + (student * values.std("seed", ddof=1)) ** 2 / seeds

@@ -21,7 +21,7 @@ def level(profile: xr.Dataset, table: xr.Dataset, networks: list[str]) -> str:
     for name in networks:
         entropy = profile.neuron_entropy.sel(network=name).mean("seed")
         levels = (
-            f"{float(own.mean()):.3f} at {layer} ({float(own.min()):.3f} to {float(own.max()):.3f})"
+            f"{_number(own.mean(), 3)} at {layer} ({_number(own.min(), 3)} to {_number(own.max(), 3)})"
             for layer, own in ((layer, entropy.sel(layer=layer)) for layer in layers)
         )
         never = profile.never_on.sel(network=name).mean("seed")
@@ -58,10 +58,14 @@ def one_pattern(profile: xr.Dataset, networks: list[str], estimator: str) -> str
     for name in networks:
         one = profile.sel(network=name).isel(layer=0)
         unreliable = int(one.saturated.any("seed").sum())
-        estimate = float(one.pattern_entropy.sel(estimator=estimator).mean())
-        text = f"The {name} network, in bits, mean over classes: {estimate:.2f} by {ESTIMATOR_NAMES[estimator]}"
+        estimate = _number(one.pattern_entropy.sel(estimator=estimator).mean(), 2)
+        text = f"The {name} network, in bits, mean over classes: {estimate} by {ESTIMATOR_NAMES[estimator]}"
         text += f" (saturated for {unreliable} of {one.sizes['class']} classes: it says the size of the sample)"
         if has_brackets(profile):
-            text += f"; bracket {float(one.pattern_lower.mean()):.1f} to {float(one.pattern_upper.mean()):.1f}"
+            text += f"; bracket {_number(one.pattern_lower.mean(), 1)} to {_number(one.pattern_upper.mean(), 1)}"
         parts.append(f"{text}.")
     return " ".join(parts)
+
+
+def _number(value: xr.DataArray, digits: int) -> str:
+    return "undefined" if value.isnull() else f"{float(value):.{digits}f}"

@@ -1,4 +1,4 @@
-"""One number of a profile."""
+"""Reading a profile: one number of it, and all of its dimensions."""
 
 from typing import Any
 
@@ -48,3 +48,12 @@ def value(profile: xr.Dataset, quantity: str, *, label: int | str | None = None,
             f"{', '.join(map(str, found[dim].values))}"
         )
     return float(found.squeeze())
+
+
+def with_all_dimensions(profile: xr.Dataset) -> xr.Dataset:
+    """The profile with the dimensions ``network`` and ``seed``, of one place each where it had none."""
+    full = profile
+    for dim, alone in (("network", "recorded"), ("seed", 0)):
+        if dim not in full.dims:
+            full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
+    return full

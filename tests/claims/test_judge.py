@@ -476,6 +476,9 @@ def test_one_layer_has_a_verdict_of_level_information_and_twin():
     assert "lower than its untrained twin's for 3 of 3 classes" in found.text
     assert "with shuffled labels" in found.text
     assert "How much entropy has the layer's pattern?" in found.text
+    assert "nan" not in found.text
+    assert found.markdown() == ""
+    assert repr(found) == "Verdict(one layer; 3 lower)"
     same = je.verdict(je.profile({"trained": one_layer(0.3, 3), "untrained": one_layer(0.3, 4)}, bounds=False))
     assert (same.table.twin != "lower").sum() >= 2  # 5 % of a null may be called lower or higher
 
@@ -506,3 +509,11 @@ def test_tallies_are_judged_as_far_as_they_go():
     assert "bootstrap" not in found.text
     whole = je.verdict(je.profile(recording, bounds=False))
     assert found.table.pattern.equals(whole.table.pattern)
+
+
+def test_a_comparison_with_the_twin_has_no_dimension_of_seeds():
+    profile = je.profile({"trained": coins([0.5, 0.3], n=200), "untrained": coins([0.5, 0.4], n=200)}, bounds=False)
+    assert "seed" not in profile.dims
+    table = je.verdict(profile).table
+    assert set(table.excess.dims) == {"class", "step"}
+    assert set(table.twin.dims) == {"class", "layer"}
