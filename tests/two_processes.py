@@ -35,8 +35,8 @@ def main(rank: int, port: str, folder: Path) -> None:
     counts = je.count_sharded(mine["fc2"], labels[SHARES[rank]], CLASSES, mesh)
     recording = je.Recording.from_activations(mine, labels[SHARES[rank]], class_names=range(CLASSES))
     profiles = {
-        "recording": je.profile(recording, mesh=mesh),
-        "tally": je.profile(je.Tally.of(recording), mesh=mesh),
+        "recording": je.profile(recording, mesh=mesh, bootstrap=0, bounds=False),
+        "tally": je.profile(je.Tally.of(recording), mesh=mesh, bootstrap=0, bounds=False),
     }
     assert counts.on.shape == (CLASSES, 300)
     arrays: dict[str, Any] = {"devices": mesh.size, **counts._asdict()}

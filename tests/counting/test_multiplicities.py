@@ -26,7 +26,7 @@ def check(found, prints, labels, num_classes):
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.integers(0, 10**6), st.sampled_from([0, 1, 2, 300]), st.sampled_from([1, 3, 1000]))
+@given(st.integers(0, 10**6), st.sampled_from([0, 1, 300]), st.sampled_from([3, 1000]))
 def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
     rng = np.random.default_rng(seed)
     prints, labels = few_prints(rng, n, 40), rng.integers(0, num_classes + 1, n).astype(np.int32)
