@@ -201,7 +201,8 @@ def test_arrays_in_alphabetical_order_are_asked_about(names):
 
 @pytest.mark.parametrize("names", [("stem", "body", "head"), ("fc1", "fc2", "fc3"), ("layer9", "layer10"), ("only",)])
 def test_arrays_in_an_order_of_their_own_are_not(names):
-    je.Recording.from_activations(dict.fromkeys(names, INPUTS), np.zeros(WIDTH, int))
+    recording = je.Recording.from_activations(dict.fromkeys(names, INPUTS), np.zeros(WIDTH, int))
+    assert recording.layers == names  # and a warning would be an error
 
 
 def test_unknown_layers_are_refused():
