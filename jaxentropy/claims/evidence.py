@@ -7,6 +7,11 @@ from jaxentropy.estimators.trust import TRUSTED
 CONFIDENCE = 0.95
 
 
+def is_exact(profile: xr.Dataset) -> bool:
+    """Whether every input was listed, so that nothing is estimated."""
+    return profile.attrs.get("population") == "enumeration"
+
+
 def has_brackets(profile: xr.Dataset) -> bool:
     """Whether the profile was made with bounds."""
     return "pattern_lower" in profile
