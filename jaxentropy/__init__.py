@@ -16,15 +16,19 @@ from importlib.metadata import version
 from typing import Any
 
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
+from jaxentropy.base.streams import Stream
 from jaxentropy.bounds.brackets import Bracket, bracket
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
-from jaxentropy.counting.tallies import Tally, tally
+from jaxentropy.counting.tallies import Tally
+from jaxentropy.counting.tallying import tally
+from jaxentropy.datasets.augment import Augment
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.reading import value
 from jaxentropy.profiling.storage import load_profile, save_profile
+from jaxentropy.profiling.until import Until
 from jaxentropy.recording.packing import pack, unpack
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording, concatenate
@@ -34,6 +38,7 @@ __all__ = [
     "ESTIMATORS",
     "HOST_ESTIMATORS",
     "LABELS",
+    "Augment",
     "Bracket",
     "ConstantLayerWarning",
     "DepthOrderWarning",
@@ -41,8 +46,10 @@ __all__ = [
     "PatternCounts",
     "Recording",
     "Sign",
+    "Stream",
     "Tally",
     "Threshold",
+    "Until",
     "Verdict",
     "bracket",
     "concatenate",

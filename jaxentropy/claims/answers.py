@@ -94,8 +94,18 @@ def _certainty(profile: xr.Dataset) -> str:
         + (f" in any of the {seeds} seeds. " if seeds > 1 else ". ")
         + f"Such an answer is wrong with a probability of at most {100 - confidence:g} % for one pair and class, since "
         "it rests on one layer's upper limit and the other's lower limit alone, and each fails with at most its share "
-        f"of the {100 - confidence:g} %; this is not corrected for the number of pairs. It holds for any number of "
-        "inputs drawn independently of each other and of the network, so not strictly for the images it was trained on."
+        f"of the {100 - confidence:g} %; this is not corrected for the number of pairs. {_holds_for(profile)}"
+    )
+
+
+def _holds_for(profile: xr.Dataset) -> str:
+    """Of which population brackets speak."""
+    if profile.attrs.get("population") == "stream":
+        text = profile.attrs["population_text"]
+        return f"It holds of one population, from which inputs were drawn independently: {text}."
+    return (
+        "It holds for any number of inputs drawn independently of each other and of the network, so not strictly for "
+        "the images it was trained on."
     )
 
 

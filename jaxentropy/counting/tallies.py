@@ -2,23 +2,15 @@
 
 import html
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.counts import hash_and_count
-from jaxentropy.counting.fingerprints import fingerprint
-from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
-from jaxentropy.recording.constant import one_pattern_counted, warn_of_constant
-from jaxentropy.recording.forward import ApplyFunction, Gathered, Step, drive, layers_of, peeked
-from jaxentropy.recording.packing import words_for
 from jaxentropy.recording.recording import Recording, checked_labels, described
-from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, write_arrays
 
 
@@ -33,8 +25,9 @@ class Tally:
     >>> counted.merge(counted).n
     6
 
-    It takes 8 bytes an input and layer, however wide the layer is. It cannot give what needs the bits
-    themselves: brackets, bootstrap errors, and neuron entropies under shuffled labels.
+    It takes 8 bytes an input and layer, however wide the layer is. It cannot give what needs the bits themselves:
+    bootstrap errors, neuron entropies under shuffled labels, and the upper end of brackets. For the latter a tally of
+    a stream carries a recording of some of its draws.
 
     Attributes:
         layers: names, in the order in which the data flows through them.
@@ -44,6 +37,7 @@ class Tally:
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
         class_names: a name for each class; a class may be empty.
         meta: anything to store with the counts (JSON values). Tallies can be merged if their ``hash_seed`` is the same.
+        recorded: bits of some draws of the same population, for upper bounds; or None.
     """
 
     layers: tuple[str, ...]
@@ -53,6 +47,7 @@ class Tally:
     labels: np.ndarray
     class_names: tuple[str, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Recording | None = None
 
     def __post_init__(self):
         if not len(self.layers) == len(self.widths) == len(self.on) == len(self.prints) > 0:
@@ -105,6 +100,13 @@ class Tally:
                     "cannot be compared; make both with one seed"
                 )
         every = (self, *others)
+        drawn = [(t.meta["population_text"], t.meta["stream_seed"]) for t in every if "stream_seed" in t.meta]
+        if len(set(drawn)) < len(drawn):
+            raise InputError(
+                "merge: two tallies of one stream with one seed hold the same draws; give the second stream another "
+                "seed"
+            )
+        shares = [t.meta["lower_share"] for t in every if "lower_share" in t.meta]
         return Tally(
             self.layers,
             self.widths,
@@ -112,7 +114,8 @@ class Tally:
             tuple(np.concatenate(prints) for prints in zip(*(t.prints for t in every), strict=True)),
             np.concatenate([t.labels for t in every]),
             self.class_names,
-            self.meta,
+            {**self.meta, **({"lower_share": min(shares)} if shares else {})},
+            next((t.recorded for t in every if t.recorded is not None), None),
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -125,101 +128,20 @@ class Tally:
         }
         arrays = {f"on_{i}": on for i, on in enumerate(self.on)}
         arrays |= {f"prints_{i}": prints for i, prints in enumerate(self.prints)}
+        if self.recorded is not None:
+            header["recorded"] = dict(self.recorded.meta)
+            arrays |= {f"recorded_{i}": words for i, words in enumerate(self.recorded.words)}
+            arrays["recorded_labels"] = self.recorded.labels
         write_arrays(path, "tally", header, {"labels": self.labels} | arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tally":
         """Read a Tally that ``save`` wrote; InputError if the file is missing or damaged."""
         with read_arrays(path, "tally", "tally again") as (header, arrays):
-            layers = tuple(header["layers"])
+            layers, widths, names = (tuple(header[key]) for key in ("layers", "widths", "class_names"))
+            recorded = None
+            if "recorded" in header:
+                words = tuple(arrays[f"recorded_{i}"] for i in range(len(layers)))
+                recorded = Recording(layers, widths, words, arrays["recorded_labels"], names, header["recorded"])
             on, prints = (tuple(arrays[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
-            return cls(
-                layers,
-                tuple(header["widths"]),
-                on,
-                prints,
-                arrays["labels"],
-                tuple(header["class_names"]),
-                header["meta"],
-            )
-
-
-def tally(
-    apply_fn: ApplyFunction,
-    variables: Any,
-    batches: Iterable[tuple[Any, Any]],
-    *,
-    class_names: Iterable[Any],
-    layers: Sequence[str] | None = None,
-    quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
-    meta: Mapping[str, Any] | None = None,
-    mesh: jax.sharding.Mesh | None = None,
-    seed: int = 0,
-    progress: bool = False,
-) -> Tally:
-    """Drive batches through a network and count what ``profile`` needs, without storing any bits.
-
-    >>> def network(variables, inputs):
-    ...     hidden = inputs @ variables
-    ...     return hidden.sum(1), {"fc1": hidden}
-    >>> batches = [(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([0, 1])), (np.array([[2.0, 1.0]]), np.array([1]))]
-    >>> counted = je.tally(network, np.eye(2), batches, class_names=["cat", "dog"])
-    >>> counted.on[0]  # by class and neuron: inputs for which the neuron was on
-    array([[1, 0], [1, 2]])
-
-    As ``record``; patterns are hashed and neurons counted inside the compiled forward pass, and the counts stay on the
-    device until the last batch.
-
-    Args:
-        apply_fn: as for ``record``.
-        variables: as for ``record``.
-        batches: as for ``record``.
-        class_names: a name for each class (``range(10)`` will do); labels are numbers from 0.
-        layers: as for ``record``.
-        quantizer: how activations become states.
-        meta: stored with the counts (JSON values).
-        mesh: devices of this process that share every batch; by default one device.
-        seed: of the fingerprints.
-        progress: show a progress bar on standard error.
-
-    Raises:
-        InputError: as ``record``, and labels that are no class.
-
-    Warns:
-        ConstantLayerWarning: as ``record``.
-    """
-    names = tuple(str(name) for name in class_names)
-    gathered = Gathered(batches)
-    (inputs, _), batches = peeked(batches)
-    step = _Counts(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer, len(names), seed)
-    carry = tuple(no_neurons(len(names), words_for(width), np.iinfo(np.int32).max) for width in step.widths)
-    checked = ((x, checked_labels(np.asarray(y), len(names))) for x, y in batches)
-    totals = carry
-    for own_labels, own_prints, carried in drive(step, carry, variables, checked, mesh=mesh, progress=progress):
-        gathered.add((own_labels, *own_prints))
-        totals = carried
-    labels, *prints = gathered.arrays()
-    if mesh is not None:
-        totals = jax.tree.map(lambda a: np.asarray(a).sum(0), totals)
-    on = tuple(
-        np.asarray(by_neuron(jnp.asarray(total), width)).astype(np.int64)
-        for total, width in zip(totals, step.widths, strict=True)
-    )
-    warn_of_constant(step.layers, [one_pattern_counted(own, len(labels)) for own in on], len(labels), quantizer)
-    return Tally(
-        step.layers, step.widths, on, tuple(prints), labels, names,
-        {"quantizer": repr(quantizer), **(meta or {}), "hash_seed": seed},
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Counts(Step):
-    """The step that adds neurons up and returns fingerprints."""
-
-    num_classes: int
-    seed: int
-
-    def step_outputs(self, carry, words, labels, real):
-        labels = jnp.where(real, labels, self.num_classes)
-        totals = tuple(add_neurons(total, own, labels) for total, own in zip(carry, words, strict=True))
-        return totals, tuple(fingerprint(own, self.seed) for own in words)
+            return cls(layers, widths, on, prints, arrays["labels"], names, header["meta"], recorded)

@@ -10,13 +10,17 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxentropy.base.files import cached
-from jaxentropy.bounds.brackets import brackets
+from jaxentropy.bounds.brackets import LOWER_SHARE, Known, brackets
+from jaxentropy.bounds.coincidences import entropy_lower_bound
 from jaxentropy.bounds.independence import find_copies
+from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.multiplicities import multiplicities_on_host
+from jaxentropy.counting.tallies import Tally
 from jaxentropy.profiling.inputs import Recorded
 from jaxentropy.profiling.pattern_measures import (
     Cell,
 )
-from jaxentropy.recording.packing import unpack
+from jaxentropy.recording.packing import unpack, unpack_on_host
 
 
 def pattern_brackets(
@@ -45,6 +49,93 @@ def pattern_brackets(
         key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
         found[:, i, s, k] = cached(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
+
+
+def tally_brackets(
+    networks: Mapping[str, Sequence[Tally]],
+    confidence: float,
+    seed: int,
+    checkpoints: str | os.PathLike | None,
+    progress: bool,
+) -> Cell:
+    """Brackets of tallies: lower limits from all inputs, upper ones from those of which the bits are there."""
+    folder = Path(checkpoints) if checkpoints is not None else None
+    every = [(own, name) for name, group in networks.items() for own in group]
+    found = [
+        np.stack([lower_limits(own, confidence), upper_limits(own, confidence, seed, folder)])
+        for own, _ in tqdm(every, desc="brackets", unit="network", disable=not progress)
+    ]
+    stacked = np.stack(found).reshape(len(networks), -1, *found[0].shape)
+    dims = ("network", "seed", "layer", "class")
+    upper = stacked[:, :, 1]
+    return {"pattern_lower": (dims, np.minimum(stacked[:, :, 0], upper)), "pattern_upper": (dims, upper)}
+
+
+def lower_limits(counted: Tally, confidence: float) -> np.ndarray:
+    """Lower bounds ``[layer, class]`` in bits, from coincidences; NaN for an empty class.
+
+    Where the number of draws hung on what was seen, the error probability is shared out over the looks.
+    """
+    error = LOWER_SHARE * (1 - confidence) * counted.meta.get("lower_share", 1.0)
+    n = np.bincount(counted.labels, minlength=counted.num_classes)
+    rows = []
+    for prints in counted.prints:
+        own, _ = multiplicities_on_host(prints, counted.labels, counted.num_classes)
+        j, by_class = np.asarray(own.j), np.asarray(own.f)
+        rows.append([entropy_lower_bound(j, f, error) if size else np.nan for f, size in zip(by_class, n, strict=True)])
+    return np.array(rows)
+
+
+def upper_limits(
+    counted: Tally, confidence: float, seed: int, folder: Path | None = None, layers: Sequence[int] | None = None
+) -> np.ndarray:
+    """Upper bounds ``[layer, class]`` in bits, from the draws whose bits are there; one bit a neuron without any.
+
+    Of some of the layers, by their numbers; or of all.
+    """
+    chosen = range(len(counted.layers)) if layers is None else layers
+    recorded = counted.recorded
+    n = np.bincount(counted.labels, minlength=counted.num_classes)
+    if recorded is None:
+        return np.where(n > 0, np.array([counted.widths[k] for k in chosen], float)[:, None], np.nan)
+    rows = [np.flatnonzero(recorded.labels == c) for c in range(counted.num_classes)]
+
+    def bounded(packed: np.ndarray, width: int, known: list[Known]) -> np.ndarray:
+        states = unpack_on_host(packed, width)
+        upper = brackets([states[r] for r in rows], confidence, seed, known=known).upper
+        return np.where(n > 0, np.where(np.isnan(upper), width, upper), np.nan)
+
+    limits = []
+    for k in chosen:
+        packed, width, prints = recorded.words[k], recorded.widths[k], counted.prints[k]
+        own = np.asarray(fingerprint(packed, int(counted.meta["hash_seed"])))
+        known = [known_of(own[r], prints[counted.labels == c]) for c, r in enumerate(rows)]
+        settings = (version("jaxentropy"), "upper of draws", width, counted.num_classes, confidence, seed)
+        seen = b"".join(k.probability.tobytes() for k in known)
+        key = (repr(settings).encode(), packed.tobytes(), recorded.labels.tobytes(), seen)
+        limits.append(
+            cached(folder, key, lambda packed=packed, width=width, known=known: bounded(packed, width, known))
+        )
+    return np.array(limits)
+
+
+def known_of(prints: np.ndarray, others: np.ndarray) -> Known:
+    """What the fingerprints of ``others`` say of the patterns with these ones: counts less a discount, over their sum.
+
+    The discount δ = f₁ / (f₁ + 2·f₂), with f₁ and f₂ the patterns seen once and twice, is that of Ney, Essen and Kneser
+    ("On structuring probabilistic dependences in stochastic language modelling", 1994); what it takes from every
+    pattern is the models' share.
+    """
+    if not len(others):
+        return Known(np.zeros(len(prints)), 1.0)
+    values, counts = np.unique(np.ascontiguousarray(others).view(np.uint64).ravel(), return_counts=True)
+    once, twice = (int((counts == k).sum()) for k in (1, 2))
+    # never nothing for the models: a pattern that is new would have no code at all
+    discount = max(once / max(once + 2 * twice, 1), 1 / len(others))
+    own = np.ascontiguousarray(prints).view(np.uint64).ravel()
+    place = np.minimum(np.searchsorted(values, own), len(values) - 1)
+    probability = np.where(values[place] == own, (counts[place] - discount) / len(others), 0.0)
+    return Known(probability, discount * len(values) / len(others))
 
 
 def classes_of_copies(words: Sequence[Sequence[Any]], first: Recorded, seed: int) -> np.ndarray:

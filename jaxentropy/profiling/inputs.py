@@ -65,6 +65,12 @@ def _weights(recording: Recorded) -> np.ndarray:
     return np.zeros(0) if weights is None else weights
 
 
+def population_of(recording: Recorded) -> dict[str, str]:
+    """What the inputs are of: a ``sample``, or a ``stream`` with its description."""
+    kept = {key: str(recording.meta[key]) for key in ("population", "population_text") if key in recording.meta}
+    return {"population": "sample", **kept}
+
+
 def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mesh | None) -> str:
     """Where counts come from: a ``recording``, with all bits in one place, or one of every input (``enumeration``);
     a ``tally``, or a ``shared recording``."""

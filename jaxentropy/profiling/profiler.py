@@ -13,13 +13,14 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.counts import PatternCounts
 from jaxentropy.counting.layers import LayerBits, count_layers
+from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
-from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets
+from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets, tally_brackets
 from jaxentropy.profiling.exact import ESTIMATOR, exact_quantities
 from jaxentropy.profiling.falls import neuron_errors, steps
-from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, source_of, with_null
+from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, population_of, source_of, with_null
 from jaxentropy.profiling.neuron_measures import neuron_quantities
 from jaxentropy.profiling.pattern_measures import (
     Cell,
@@ -111,14 +112,15 @@ def profile(
     if source == "enumeration":
         return _dropped(_enumerated(networks, has_network if shuffles is None else shuffles, seed), alone)
     has_bits = source == "recording"
-    if not has_bits and (shuffles or bootstrap or bounds):
+    if not has_bits and (shuffles or bootstrap or (bounds and source != "tally")):
         raise InputError(
-            "profile: shuffles, bootstrap and bounds need all bits in one place; a Tally holds none, and a mesh of "
-            "several processes shares them out. Leave these three out, or record the bits of fewer inputs"
+            "profile: shuffles, bootstrap and the bounds of recordings need all bits in one place; a Tally holds none, "
+            "and a mesh of several processes shares them out. Leave these three out, or record the bits of fewer inputs"
         )
     shuffles = int(has_network and has_bits) if shuffles is None else shuffles
     bootstrap = REPLICATES * has_bits if bootstrap is None else bootstrap
-    bounds = has_bits if bounds is None else bounds
+    shared = mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
+    bounds = not shared if bounds is None else bounds and not shared
     patterns, labels = with_null(networks, shuffles, seed)
     first = next(iter(networks.values()))[0]
     variables = _measured(patterns, labels, first, tuple(estimators), mesh)
@@ -126,12 +128,16 @@ def profile(
         own = patterns.get("untrained") or next(iter(patterns.values()))
         variables["copies"] = (("class",), classes_of_copies(own, first, seed))
     if bounds:
-        variables |= pattern_brackets(patterns, first, confidence, seed, checkpoints, progress)
+        if has_bits:
+            variables |= pattern_brackets(patterns, first, confidence, seed, checkpoints, progress)
+        else:
+            tallies = {name: [t for t in group if isinstance(t, Tally)] for name, group in networks.items()}
+            variables |= tally_brackets(tallies, confidence, seed, checkpoints, progress)
     if bootstrap:
         variables |= neuron_errors(patterns, variables, first, bootstrap, seed)
     settings = {"source": source, "shuffles": shuffles, "bootstrap": bootstrap, "profile_seed": seed}
     settings |= {"bounds_confidence": confidence} if bounds else {}
-    settings["population"] = "sample"
+    settings |= population_of(first)
     return _dropped(_dataset(variables, list(patterns), next(iter(networks.values())), estimators, settings), alone)
 
 

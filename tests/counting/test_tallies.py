@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
+from jaxentropy.bounds.coincidences import entropy_lower_bound
 from tests.conftest import random_recording
 from tests.recording.test_recorder import batches, linear
 
@@ -41,10 +42,17 @@ def test_profile_of_a_tally_is_that_of_the_recording(data):
     for name in STREAMED:
         np.testing.assert_array_equal(streamed[name], whole[name])
     assert "neuron_fall" not in streamed
-    assert "pattern_lower" not in streamed
+    for layer in recording.layers:
+        times = [
+            np.unique(recording.states(layer)[recording.labels == c], axis=0, return_counts=True)[1] for c in range(3)
+        ]
+        lower = [entropy_lower_bound(t, np.ones_like(t), 0.04) for t in times]
+        np.testing.assert_allclose(streamed.pattern_lower.sel(layer=layer), lower, atol=1e-6)
+    assert (streamed.pattern_upper == streamed.width).all()  # nothing is known of the bits
+    assert "pattern_lower" not in je.profile(je.Tally.of(recording), bounds=False)
 
 
-@pytest.mark.parametrize("asked", [{"bounds": True}, {"bootstrap": 10}, {"shuffles": 1}])
+@pytest.mark.parametrize("asked", [{"bootstrap": 10}, {"shuffles": 1}])
 def test_profile_refuses_what_needs_bits(asked):
     with pytest.raises(je.InputError, match="a Tally holds none"):
         je.profile(je.Tally.of(random_recording(0)), **asked)

@@ -1,0 +1,218 @@
+"""Streams: draws do not hang on how they are made, and what is said of them holds where the entropy is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxentropy as je
+from jaxentropy.counting import tallying
+
+
+def letters(key, label, rates):
+    """Independent neurons with the class's rates: the entropy is known."""
+    return jax.random.uniform(key, rates.shape[1:]) - (1 - rates[label])
+
+
+def network(_, inputs):
+    return inputs, {"fc1": inputs, "fc2": inputs[:, :6]}
+
+
+RATES = np.stack([np.full(20, 0.5), np.full(20, 0.05)]).astype(np.float32)
+STREAM = je.Stream(letters, RATES, ["fair", "rare"], "twenty coins")
+ENTROPY = np.stack([width * -(RATES[:, 0] * np.log2(RATES[:, 0]) + (1 - RATES[:, 0]) * np.log2(1 - RATES[:, 0]))
+                    for width in (20, 6)])  # fmt: skip
+
+
+def tallied(stream=STREAM, until: int | je.Until = 3000, **settings):
+    return je.tally(network, None, stream, until=until, **{"recorded": 500} | settings)
+
+
+def drawn(stream, label, numbers):
+    """Draws, one at a time."""
+    root = jax.random.key(stream.seed)
+    keys = [jax.random.fold_in(jax.random.fold_in(root, label), i) for i in numbers]
+    return np.stack([stream.draw(key, label, jnp.asarray(stream.data)) for key in keys])
+
+
+def test_counts_are_those_of_the_draws_one_by_one():
+    counted = tallied(until=70)
+    assert (counted.n, counted.class_names, counted.recorded.n) == (140, ("fair", "rare"), 1000)
+    for c in range(2):
+        states = drawn(STREAM, c, range(70)) > 0
+        np.testing.assert_array_equal(counted.on[0][c], states.sum(0))
+        prints = np.asarray(je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(70, int))).prints[0])
+        np.testing.assert_array_equal(counted.prints[0][counted.labels == c], prints)
+        later = drawn(STREAM, c, range(70, 80)) > 0  # recorded draws are not among the counted ones
+        np.testing.assert_array_equal(counted.recorded.states("fc1")[counted.recorded.labels == c][:10], later)
+
+
+def same(a, b):
+    for own, other in zip(a.on + b.on[:0], b.on, strict=True):
+        np.testing.assert_array_equal(own, other)
+    for own, other in zip(a.prints, b.prints, strict=True):
+        np.testing.assert_array_equal(
+            own[np.argsort(a.labels, kind="stable")], other[np.argsort(b.labels, kind="stable")]
+        )
+
+
+def test_batches_pieces_and_devices_change_nothing(monkeypatch):
+    whole = tallied()
+    same(whole, tallied(mesh=jax.make_mesh((4,), ("d",), (jax.sharding.AxisType.Auto,))))
+    monkeypatch.setattr(tallying, "_BATCH", 128)
+    monkeypatch.setattr(tallying, "_PIECE", 1000)
+    same(whole, tallied())
+
+
+def test_another_seed_gives_other_draws():
+    other = je.Stream(letters, RATES, ["fair", "rare"], "twenty coins", seed=1)
+    a, b = tallied(), tallied(other)
+    assert not np.array_equal(a.prints[0], b.prints[0])
+    assert a.merge(b).n == a.n + b.n
+    with pytest.raises(je.InputError, match="hold the same draws; give the second stream another seed"):
+        a.merge(a)
+
+
+def test_the_program_is_compiled_once(compilations):
+    tallied()
+    before = len(compilations)
+    tallied(je.Stream(letters, RATES / 2, ["fair", "rare"], "other coins"))
+    assert len(compilations) == before
+
+
+def test_brackets_hold_where_the_entropy_is_known_and_narrow_with_more_draws():
+    widths = []
+    for draws in (2_000, 40_000):
+        counted = tallied(until=draws, recorded=1_000)
+        profile = je.profile(counted)
+        assert (profile.pattern_lower <= ENTROPY).all()
+        assert (profile.pattern_upper >= ENTROPY).all()
+        widths.append(profile.pattern_upper - profile.pattern_lower)
+    assert (widths[1] < widths[0] + 0.01).all()
+    assert widths[1].sel(layer="fc2").max() < 0.6
+    assert profile.attrs["population"] == "stream"
+    assert profile.attrs["population_text"] == "twenty coins"
+    verdict = je.verdict(profile)
+    assert (verdict.table.pattern.squeeze() == ["falls by width"]).sum() + (
+        verdict.table.pattern.squeeze() == "falls for certain"
+    ).sum() == 2
+    assert "from which inputs were drawn independently: twenty coins." in verdict.text
+
+
+def test_what_other_draws_say_is_a_distribution():
+    """Over all 64 patterns of six neurons: the probabilities and what is left for the models sum to one."""
+    rng = np.random.default_rng(0)
+    states = (np.arange(64)[:, None] >> np.arange(6) & 1).astype(bool)
+    from jaxentropy.profiling.brackets import known_of
+
+    prints = je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(64, int))).prints[0]
+    for draws in (0, 1, 5, 60, 4000):
+        others = prints[rng.choice(64, draws, p=rng.dirichlet(np.full(64, 0.3)))]
+        known = known_of(prints, others)
+        assert known.rest > 0
+        assert (known.probability >= 0).all()
+        assert known.probability.sum() + known.rest == pytest.approx(1, abs=1e-12)
+
+
+def test_recorded_draws_among_the_counted_ones_would_break_the_bound():
+    """The control: told its own inputs, the code is too short, and the upper bound falls below the entropy."""
+    from jaxentropy.bounds.brackets import brackets
+    from jaxentropy.profiling.brackets import known_of
+
+    states = np.random.default_rng(0).random((3000, 20)) < 0.5
+    prints = je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(3000, int))).prints[0]
+    others = np.concatenate([prints, prints])
+    assert brackets([states], known=[known_of(prints, others)]).upper[0] < 15
+    assert brackets([states], known=[known_of(prints, others[:0])]).upper[0] >= 20 - 1e-3
+
+
+def test_until_brackets_part_or_are_narrow_or_time_is_up():
+    parted = tallied(until=je.Until(40_000, part=True), recorded=1_000)
+    assert parted.n < 80_000
+    assert parted.meta["lower_share"] < 0.5
+    profile = je.profile(parted)
+    assert (profile.pattern_lower.sel(layer="fc1") > profile.pattern_upper.sel(layer="fc2")).all()
+    assert tallied(until=je.Until(2_000, width=0.01)).n == 4_000
+    assert tallied(until=je.Until(40_000, part=("fc2", "fc1"), width=30.0), recorded=1_000).n < 80_000
+    with pytest.raises(je.InputError, match="no layer 'fc9'; there are fc1, fc2"):
+        tallied(until=je.Until(2_000, part=("fc1", "fc9")))
+
+
+def test_looks_share_the_error():
+    assert je.Until(5000).looks(100) == [(5000, 1.0)]
+    looks = je.Until(5000, part=True).looks(1000)
+    assert [n for n, _ in looks] == [1250, 2500, 5000]
+    assert sum(share for _, share in looks) == pytest.approx(1)
+    assert je.Until(500, part=True).looks(1000) == [(500, 1.0)]
+
+
+def test_time_is_up(monkeypatch):
+    monkeypatch.setattr(tallying, "_PIECE", 500)
+    counted = tallied(until=je.Until(100_000, seconds=1e-6))
+    assert counted.n == 1000
+
+
+def test_a_smaller_share_makes_a_lower_bound():
+    counted = tallied()
+    from dataclasses import replace
+
+    shared = replace(counted, meta={**counted.meta, "lower_share": 0.01})
+    own, less = (je.profile(t).pattern_lower for t in (counted, shared))
+    assert (less < own).all()
+
+
+def test_a_killed_call_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(tallying, "_PIECE", 1000)
+    real, made = tallying._Settings.count, []
+
+    def dies(*args, **kwargs):
+        if len(made) == 2:
+            made.append(0)
+            raise KeyboardInterrupt
+        made.append(0)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(tallying._Settings, "count", dies)
+    with pytest.raises(KeyboardInterrupt):
+        tallied(checkpoints=tmp_path)
+    same(tallied(checkpoints=tmp_path), tallied())
+    assert len(made) == 3 + 1 + 3
+    with pytest.raises(je.InputError, match="draws of another stream, network or setting"):
+        tallied(until=4000, checkpoints=tmp_path)
+
+
+def test_a_tally_with_recorded_draws_travels(tmp_path):
+    counted = tallied()
+    counted.save(tmp_path / "t.npz")
+    back = je.Tally.load(tmp_path / "t.npz")
+    same(counted, back)
+    assert back.meta == counted.meta
+    np.testing.assert_array_equal(back.recorded.words[1], counted.recorded.words[1])
+    np.testing.assert_array_equal(je.profile(back).pattern_upper, je.profile(counted).pattern_upper)
+
+
+def test_without_recorded_draws_the_upper_bound_is_a_bit_a_neuron():
+    profile = je.profile(tallied(recorded=0))
+    assert (profile.pattern_upper == profile.width).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: je.tally(network, None, STREAM), "a stream has class names of its own, and needs until"),
+        (lambda: tallied(class_names="ab"), "a stream has class names of its own"),
+        (lambda: tallied(until=0), "0 draws, of which 500 are recorded; expected 1 or more"),
+        (lambda: tallied(until=1 << 33), "a stream has 2\\^32 draws"),
+        (lambda: je.tally(network, None, [(np.eye(2), [0, 1])]), "batches need class_names"),
+        (lambda: je.tally(network, None, [(np.eye(2), [0, 1])], class_names="ab", until=3), "for streams"),
+        (lambda: je.Stream(letters, RATES, [], "coins"), "one or more class names"),
+        (lambda: je.Stream(letters, RATES, ["a", "a"], "coins"), "each once; got a, a"),
+        (lambda: je.Stream(letters, RATES, ["a"], ""), "a text that says what it draws from"),
+        (lambda: je.Until(0), "Until: 0 draws"),
+        (lambda: je.Until(5, width=-1.0), "expected positive numbers"),
+        (lambda: je.Until(5, seconds=0.0), "expected positive numbers"),
+    ],
+)
+def test_refuses(make, message):
+    with pytest.raises(je.InputError, match=message):
+        make()
