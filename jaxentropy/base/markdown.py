@@ -1,4 +1,4 @@
-"""Markdown that reads well as plain text too."""
+"""Markdown that reads well as plain text too, and names that are too long."""
 
 import re
 
@@ -9,6 +9,25 @@ def extent(n: np.ndarray) -> str:
     """The smallest and the largest of these numbers of inputs, or the one they all are."""
     low, high = int(n.min()), int(n.max())
     return f"{low}" if low == high else f"{low} to {high}"
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, or its beginning and its end where it is longer than ``room``: ``encoder/b…/dense_17``."""
+    if len(text) <= room:
+        return text
+    end = (room - 1) // 2
+    return f"{text[: room - 1 - end]}…{text[len(text) - end :]}"
+
+
+def folded(markdown: str) -> str:
+    """The same Markdown with each of its tables behind a line to click on."""
+    blocks = markdown.split("\n\n")
+    for i, block in enumerate(blocks):
+        if block.startswith("|"):
+            head, _, *rows = block.strip().splitlines()
+            title = f"Table: {head.strip('| ').split(' | ')[0].strip()}, {len(rows)} rows"
+            blocks[i] = f"<details><summary>{title}</summary>\n\n{block.strip()}\n\n</details>"
+    return "\n\n".join(blocks)
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
