@@ -12,7 +12,7 @@ from jaxentropy.claims.facts import LONGEST_NAME, Facts, constants_decide, steps
 from jaxentropy.claims.words import number_of
 from jaxentropy.estimators.trust import MIN_INPUTS
 
-_ROOM = 310
+_ROOM = 330
 """Characters of a line. What has no room is left out, from the end, and the line says so."""
 _PATTERN_CLAIMS = {
     "falls exactly": "falls exactly",
@@ -53,7 +53,7 @@ def _neurons(facts: Facts) -> list[str]:
     of_all, of_active = (steps_said(words[f"{name}_mean"]) for name in ("neuron", "neuron_active"))
     if constants_decide(words):
         return [
-            f"constant neurons decide: with them mean neuron entropy {of_all} ({path}), without them it {of_active}; "
+            f"constant neurons decide the answer: with them mean neuron entropy {of_all} ({path}), without them it {of_active}; "
             f"{_most_constant(facts)}"
         ]
     contradicted, classes = number_of(words.neuron_monotone, "contradicted"), words.neuron_monotone.size
@@ -70,7 +70,7 @@ def _most_constant(facts: Facts) -> str:
     off = int(by_network[0][1][most] > by_network[0][0][most])
     shares = [f"{own[off][most]:.0%}".replace("%", " %") for own in by_network]
     twin = f" (untrained {shares[1]})" if shares[1:] else ""
-    return f"{shares[0]} of {facts.layers[most]} {('never fire', 'always fire')[off]}{twin}"
+    return f"{shares[0]} of {facts.layers[most]}'s neurons {('never fire', 'always fire')[off]}{twin}"
 
 
 def _beside_twin(facts: Facts) -> str:
@@ -194,7 +194,9 @@ def _unknown(facts: Facts) -> list[str]:
         excess = facts.table.excess
         undecided = number_of(excess, "undecided")
         if 2 * undecided >= excess.size and facts.judges_steps:
-            parts.append(f"whether training changes the fall: undecided in {undecided} of {excess.size} cells")
+            parts.append(
+                f"whether training changes the fall: undecided in {undecided} of {excess.size} cells (class and step)"
+            )
     if profile.sizes["seed"] == 1 and "trained" in facts.networks:
         parts.append("whether other seeds agree: there is one")
     return parts
@@ -271,8 +273,8 @@ def _next(facts: Facts) -> list[str]:
         undecided_step = facts.judges_steps and bool((table.neuron_mean == "undecided").any())
         if open_pattern or undecided_step or bool((profile.n < MIN_INPUTS).any()):
             stream = profile.attrs.get("population", "sample") == "stream"
-            more = "a longer stream" if stream else "further ones, or a stream of augmented inputs with je.Augment"
-            parts.append(f"more inputs of the same kind: {more}")
+            more = "" if stream else ", such as a stream of augmented ones (je.Augment)"
+            parts.append(f"a longer stream of inputs{more}" if stream else f"more inputs of the same kind{more}")
     if not several:
         parts.append("record more layers, to see how entropy goes with depth")
     if len(facts.networks) < 2:

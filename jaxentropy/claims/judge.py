@@ -82,12 +82,14 @@ class Verdict:
 
     def _repr_markdown_(self) -> str:
         # lines that follow each other would become one
-        return self.headline.replace("\n", "\n\n") + "\n\n" + folded(self._details())
+        return self.headline.replace("\n", "\n\n") + "\n\n" + folded(self.details)
 
     def __str__(self) -> str:
-        return f"{self.headline}\n\n{self._details()}"
+        return f"{self.headline}\n\n{self.details}"
 
-    def _details(self) -> str:
+    @property
+    def details(self) -> str:
+        """The text and the table of steps: all but the headline (Markdown)."""
         return "\n\n".join(part for part in (self.text, self.markdown()) if part) + "\n"
 
 
