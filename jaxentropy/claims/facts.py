@@ -42,8 +42,9 @@ class Facts:
     @cached_property
     def judges_steps(self) -> bool:
         """Whether steps from layer to layer could be judged: a tally has no bits to resample."""
-        decided = bool((self.words.neuron_mean != "undecided").any())
-        return len(self.layers) > 1 and (decided or not bool(self.profile.neuron_fall_se.isnull().all()))
+        errors = self.profile.get("neuron_fall_se")
+        measured = errors is not None and not bool(errors.isnull().all())
+        return len(self.layers) > 1 and (measured or bool((self.words.neuron_mean != "undecided").any()))
 
     def mean(self, quantity: str, network: str) -> np.ndarray:
         """A quantity by layer: the mean over seeds, and over the classes that have inputs."""
@@ -88,8 +89,8 @@ def steps_said(words: xr.DataArray) -> str:
         return "rises at every step" if words.size > 1 else "rises"
     if equal == words.size:
         return "is equal at all layers"
-    if words.size == 1:
-        return "neither falls nor rises beyond its error"
+    if not falls + rises + equal:
+        return "neither falls nor rises at any step beyond its error"
     said = f"falls at {falls} of {words.size} steps, rises at {rises or 'none'}"
     return said + (f", is equal at {equal}" if equal else "")
 

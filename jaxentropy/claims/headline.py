@@ -53,12 +53,12 @@ def _neurons(facts: Facts) -> list[str]:
     of_all, of_active = (steps_said(words[f"{name}_mean"]) for name in ("neuron", "neuron_active"))
     if constants_decide(words):
         return [
-            f"constant neurons decide the answer: with them mean neuron entropy {of_all} ({path}), without them it {of_active}; "
-            f"{_most_constant(facts)}"
+            f"constant neurons decide the answer: with them mean neuron entropy {of_all} ({path}), without them it "
+            f"{of_active}; {_most_constant(facts)}"
         ]
     contradicted, classes = number_of(words.neuron_monotone, "contradicted"), words.neuron_monotone.size
     text = f"mean neuron entropy {of_all}: {path}"
-    if contradicted and classes > 1:
+    if contradicted and classes > 1 and bool((words.neuron_mean != "rises").any()):
         text += f" (a step rises in {contradicted} of {classes} classes)"
     return [f"{text}{_beside_twin(facts)}"]
 
@@ -105,8 +105,12 @@ def _level(facts: Facts) -> list[str]:
         text += f", {main}; untrained {facts.ends(twins[0])[0]}"
     if "twin" in facts.table:
         words = facts.table.twin
-        said = [f"{word} in {number_of(words, word)}" for word in ("lower", "higher") if number_of(words, word)]
-        text += f" (training makes it {' and '.join(said)} of {words.size} classes)" if said else ""
+        counts = {word: number_of(words, word) for word in ("lower", "higher", "undecided")}
+        said = ", ".join(f"{word} in {count}" for word, count in counts.items() if count)
+        text += f" (trained is {said} of {words.size} classes)"
+    if has_brackets(facts.profile):
+        limits = (facts.mean(name, main)[0] for name in ("pattern_lower", "pattern_upper"))
+        text += f"; the joint pattern {' to '.join(f'{limit:.1f}' for limit in limits)} bits"
     return [text]
 
 
@@ -124,7 +128,7 @@ def _patterns(facts: Facts) -> list[str]:
         classes, (a, b), others = found
         also = f" (and in {others} other pairs of layers)" if others > 1 else ""
         also = " (and in one other pair of layers)" if others == 1 else also
-        text = f"The joint pattern's entropy {says} from {facts.layers[a]} to {facts.layers[b]} in {classes} of "
+        text = f"the joint pattern's entropy {says} from {facts.layers[a]} to {facts.layers[b]} in {classes} of "
         text += f"{pattern.sizes['class']} classes{also}"
         if word == "falls by width":
             text += f", by width alone: {facts.layers[b]} has {int(facts.profile.width[b])} neurons"
@@ -162,10 +166,10 @@ def _information(facts: Facts) -> list[str]:
         beside, direction = f"(untrained {others[0]})", facts.informs_more()
         if direction:
             does = "adds" if direction > 0 else "removes"
-            return [f"Training {does} information on the class: {own} bits a neuron at {at} {beside}"]
+            return [f"training {does} information on the class: {own} bits a neuron at {at} {beside}"]
     else:
         beside = ""
-    return [f"A neuron tells {own} bits on the class at {at} {beside}".rstrip()] if facts.informs() else []
+    return [f"a neuron tells {own} bits on the class at {at} {beside}".rstrip()] if facts.informs() else []
 
 
 # ---- Unknown
@@ -232,7 +236,7 @@ def _open_patterns(facts: Facts) -> list[str]:
             )
     if not has_brackets(facts.profile):
         reasons.append("no brackets were made")
-    return [f"{text}: {', '.join(reasons)}"]
+    return [f"{text}: {' and '.join(reasons)}"]
 
 
 def _open_steps(facts: Facts) -> list[str]:
@@ -291,9 +295,11 @@ def _next(facts: Facts) -> list[str]:
 def _joined(parts: Sequence[str], between: str) -> str:
     """As many of the parts as there is room for, one at least; the line says if more are in the text."""
     text = ""
+    sentences = between.startswith(".")
     for i, part in enumerate(parts):
-        longer = f"{text}{between}{part}" if text else part
+        begun = f"{part[0].upper()}{part[1:]}" if sentences else part
+        longer = f"{text}{between}{begun}" if text else part
         if text and len(longer) > _ROOM - 20 * (i + 1 < len(parts)):
-            return f"{text}{between}{'More' if between[0] == '.' else 'more'} in the text"
+            return f"{text}{between}{'More' if sentences else 'more'} in the text"
         text = longer
     return text

@@ -22,7 +22,7 @@ from jaxentropy.reports.summary import NO_VERDICT, verdict_of
 
 WIDTH = 100
 """Columns, where the terminal has as many."""
-_LEAST_WIDTH = 60
+_LEAST_WIDTH = 72
 _COLUMN_NAME = 12
 _ASCII = str.maketrans({"→": "->", "▸": ">", "–": "-", "—": "-", "…": "...", "’": "'", "−": "-"})
 _BY_NETWORK = {"neuron_entropy": "neuron entropy, bits", "neuron_information": "class information, bits"}
@@ -142,7 +142,7 @@ def _table(facts: Facts, width: int, plain: bool) -> Table:
     for before, i in pairwise([0, *shown]):
         columns += [None] * (i > before + 1) + [i]
     for i in columns:
-        table.add_column(justify="right" if i != 0 else "left", no_wrap=True)
+        table.add_column(justify="right" if i != 0 else "left", no_wrap=True, overflow="crop")
     gap = "..." if plain else "…"
     for place, row in enumerate(cells):
         table.add_row(*(gap if i is None else row[i] for i in columns), style="bold" if not place else None)
