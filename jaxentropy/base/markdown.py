@@ -1,6 +1,8 @@
 """Markdown that reads well as plain text too, and names that are too long."""
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 
@@ -17,6 +19,24 @@ def shortened(text: str, room: int) -> str:
         return text
     end = (room - 1) // 2
     return f"{text[: room - 1 - end]}…{text[len(text) - end :]}"
+
+
+def short_names(names: Sequence[str], room: int) -> list[str]:
+    """Names of at most ``room`` characters: of long ones what they have in common is left out first."""
+    if max(map(len, names)) <= room:
+        return list(names)
+    begin, end = 0, 0
+    if len(set(names)) > 1:
+        begin = _in_common(names)
+        end = _in_common([name[:begin:-1] for name in names])
+    inner = (f"{'…' * bool(begin)}{name[begin : len(name) - end]}{'…' * bool(end)}" for name in names)
+    return [shortened(name, room) for name in inner]
+
+
+def _in_common(names: Sequence[str]) -> int:
+    """With how many characters all names begin, up to the last that is no letter, digit or underscore."""
+    same = takewhile(lambda characters: len(set(characters)) == 1, zip(*names, strict=False))
+    return len(re.sub(r"\w*$", "", "".join(characters[0] for characters in same)))
 
 
 def folded(markdown: str) -> str:

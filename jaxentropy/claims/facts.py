@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from jaxentropy.base.markdown import shortened
+from jaxentropy.base.markdown import short_names
 from jaxentropy.claims.evidence import is_exact, judged_networks
 from jaxentropy.claims.words import number_of
 
@@ -37,14 +37,13 @@ class Facts:
 
     @cached_property
     def layers(self) -> list[str]:
-        return [shortened(str(layer), LONGEST_NAME) for layer in self.profile.layer.values]
+        return short_names([str(layer) for layer in self.profile.layer.values], LONGEST_NAME)
 
     @cached_property
     def judges_steps(self) -> bool:
         """Whether steps from layer to layer could be judged: a tally has no bits to resample."""
-        errors = self.profile.get("neuron_fall_se")
-        measured = errors is not None and not bool(errors.isnull().all())
-        return len(self.layers) > 1 and (measured or bool((self.words.neuron_mean != "undecided").any()))
+        has_bits = self.profile.attrs.get("source", "recording") == "recording"
+        return len(self.layers) > 1 and (has_bits or bool((self.words.neuron_mean != "undecided").any()))
 
     def mean(self, quantity: str, network: str) -> np.ndarray:
         """A quantity by layer: the mean over seeds, and over the classes that have inputs."""
@@ -91,7 +90,12 @@ def steps_said(words: xr.DataArray) -> str:
         return "is equal at all layers"
     if not falls + rises + equal:
         return "neither falls nor rises at any step beyond its error"
-    said = f"falls at {falls} of {words.size} steps, rises at {rises or 'none'}"
+    if falls:
+        said = f"falls at {falls} of {words.size} steps, rises at {rises or 'none'}"
+    elif rises:
+        said = f"rises at {rises} of {words.size} steps, falls at none"
+    else:
+        return f"is equal at {equal} of {words.size} steps"
     return said + (f", is equal at {equal}" if equal else "")
 
 

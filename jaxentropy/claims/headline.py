@@ -47,8 +47,7 @@ def _clear(facts: Facts) -> list[str]:
 def _neurons(facts: Facts) -> list[str]:
     """How the neuron entropy goes with depth, and whether that is due to training."""
     main, words = facts.networks[0], facts.words
-    if not bool((words.neuron_mean != "undecided").any()):
-        return []
+    contradicted, classes = number_of(words.neuron_monotone, "contradicted"), words.neuron_monotone.size
     path = f"{' → '.join(facts.ends(main))} bits from {facts.layers[0]} to {facts.layers[-1]}, {main}"
     of_all, of_active = (steps_said(words[f"{name}_mean"]) for name in ("neuron", "neuron_active"))
     if constants_decide(words):
@@ -56,7 +55,10 @@ def _neurons(facts: Facts) -> list[str]:
             f"constant neurons decide the answer: with them mean neuron entropy {of_all} ({path}), without them it "
             f"{of_active}; {_most_constant(facts)}"
         ]
-    contradicted, classes = number_of(words.neuron_monotone, "contradicted"), words.neuron_monotone.size
+    if bool((words.neuron_mean == "undecided").all()):
+        return (
+            [f"neuron entropy rises at a step in {contradicted} of {classes} classes, {main}"] if contradicted else []
+        )
     text = f"mean neuron entropy {of_all}: {path}"
     if contradicted and classes > 1 and bool((words.neuron_mean != "rises").any()):
         text += f" (a step rises in {contradicted} of {classes} classes)"
@@ -245,6 +247,8 @@ def _open_steps(facts: Facts) -> list[str]:
     steps = len(facts.layers) - 1
     if not len(undecided):
         return []
+    if not bool((facts.profile.n >= MIN_INPUTS).any()):
+        return []  # said of the classes
     if len(undecided) == steps:
         return ["whether neuron entropy falls: no change is beyond its error"]
     if len(undecided) > 2:

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jaxentropy.base.markdown import extent, shortened
+from jaxentropy.base.markdown import extent, short_names, shortened
 from jaxentropy.claims.evidence import has_brackets
 from jaxentropy.claims.facts import Facts, steps_said
 from jaxentropy.claims.judge import Verdict
@@ -131,7 +131,7 @@ def _rows(facts: Facts) -> list[list[str]]:
 def _table(facts: Facts, width: int, plain: bool) -> Table:
     """One row a quantity and one column a layer; of many layers the first, the last and some between."""
     rows = _rows(facts)
-    names = [shortened(str(layer), _COLUMN_NAME) for layer in facts.profile.layer.values]
+    names = short_names([str(layer) for layer in facts.profile.layer.values], _COLUMN_NAME)
     cells = [["", *names], *rows]
     if plain:
         cells = [[cell.translate(_ASCII) for cell in row] for row in cells]
@@ -164,9 +164,9 @@ def _course(facts: Facts, found: Verdict | None, width: int, plain: bool) -> Tex
     """From the first layer to the last, in one line: ``fc1 0.57 ▸ 0.26 fc6 bits a neuron: falls at 4 of 5 steps``."""
     ends = [facts.ends(network) for network in facts.networks]
     several = len(facts.layers) > 1
-    names = [shortened(layer, _COLUMN_NAME) for layer in (facts.layers[0], facts.layers[-1])]
+    names = short_names([str(layer) for layer in facts.profile.layer.values], _COLUMN_NAME)
     levels = [" ▸ ".join(pair) if several else pair[0] for pair in ends]
-    text = f"{names[0]} {levels[0]}" + (f" {names[1]}" if several else "") + " bits a neuron"
+    text = f"{names[0]} {levels[0]}" + (f" {names[-1]}" if several else "") + " bits a neuron"
     style = "bold"
     if several and found is not None:
         judged = facts.judges_steps
