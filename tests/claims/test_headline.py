@@ -16,7 +16,7 @@ def lines(verdict: je.Verdict | str) -> tuple[str, str, str]:
     text = verdict if isinstance(verdict, str) else verdict.headline
     found = text.splitlines()
     assert [line.split(": ")[0] for line in found] == ["Clear", "Unknown", "Next"]
-    assert all(len(line) <= 340 and line.endswith(".") and "nan" not in line.split() for line in found)
+    assert all(len(line) <= 350 and line.endswith(".") and "nan" not in line.split() for line in found)
     clear, unknown, then = (line.split(": ", 1)[1] for line in found)
     return clear, unknown, then
 
