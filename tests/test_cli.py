@@ -277,7 +277,7 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
         (["run", "--seeds", "0"], "seeds is 0; expected 1 or more"),
         (["run", "--learning-rate", "0"], "learning rate is 0.0; expected a positive number"),
         (["run", "--learning-rate", "inf"], "learning rate is inf; expected a positive number"),
-        (["run", "--split", "dev"], "unknown split 'dev'; choose train or test"),
+        (["run", "--split", "dev"], "unknown split 'dev'; choose from train, test, all"),
         (["run", "--epochs", "many"], "Error parsing --epochs"),
         (["run", "--learningrate", "1"], "Unrecognized options: --learningrate"),
         (["frobnicate"], "(see `jaxentropy --help`)"),

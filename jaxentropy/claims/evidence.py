@@ -7,6 +7,11 @@ from jaxentropy.estimators.trust import TRUSTED
 CONFIDENCE = 0.95
 
 
+def is_exact(profile: xr.Dataset) -> bool:
+    """Whether every input was listed, so that nothing is estimated."""
+    return profile.attrs.get("population") == "enumeration"
+
+
 def has_brackets(profile: xr.Dataset) -> bool:
     """Whether the profile was made with bounds."""
     return "pattern_lower" in profile
@@ -15,11 +20,6 @@ def has_brackets(profile: xr.Dataset) -> bool:
 def is_unreliable(profile: xr.Dataset) -> xr.DataArray:
     """Where point estimates of the pattern entropy are not judged."""
     return ~profile.reliability.isin(TRUSTED) | profile.copies
-
-
-def is_exact(profile: xr.Dataset) -> bool:
-    """Whether every input that there is was listed, so that nothing is estimated."""
-    return profile.attrs.get("population", "sample") == "enumeration"
 
 
 def judged_networks(profile: xr.Dataset) -> list[str]:

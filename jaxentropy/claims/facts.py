@@ -42,7 +42,7 @@ class Facts:
     @cached_property
     def judges_steps(self) -> bool:
         """Whether steps from layer to layer could be judged: a tally has no bits to resample."""
-        has_bits = self.profile.attrs.get("source", "recording") == "recording"
+        has_bits = self.profile.attrs.get("source", "recording") in ("recording", "enumeration")
         return len(self.layers) > 1 and (has_bits or bool((self.words.neuron_mean != "undecided").any()))
 
     def mean(self, quantity: str, network: str) -> np.ndarray:
@@ -89,7 +89,7 @@ def steps_said(words: xr.DataArray) -> str:
     if equal == words.size:
         return "is equal at all layers"
     if not falls + rises + equal:
-        return "neither falls nor rises at any step beyond its error"
+        return "is undecided at every step"
     if falls:
         said = f"falls at {falls} of {words.size} steps, rises at {rises or 'none'}"
     elif rises:

@@ -41,6 +41,10 @@ def headline(profile: xr.Dataset, table: xr.Dataset) -> str:
 
 def _clear(facts: Facts) -> list[str]:
     parts = _neurons(facts) if facts.judges_steps else _level(facts)
+    if facts.exact and len(facts.layers) > 1:  # an empty class is undecided too
+        words = facts.words.neuron.isel({"class": np.flatnonzero(facts.profile.n.values)})
+        differing = number_of(words, "undecided")
+        parts += [f"seeds differ in {differing} of {words.size} cells (class and step)"] * bool(differing)
     return [*parts, *_patterns(facts), *_information(facts)]
 
 
@@ -111,8 +115,8 @@ def _level(facts: Facts) -> list[str]:
         said = ", ".join(f"{word} in {count}" for word, count in counts.items() if count)
         text += f" (trained is {said} of {words.size} classes)"
     if has_brackets(facts.profile):
-        limits = (facts.mean(name, main)[0] for name in ("pattern_lower", "pattern_upper"))
-        text += f"; the joint pattern {' to '.join(f'{limit:.1f}' for limit in limits)} bits"
+        limits = (f"{facts.mean(name, main)[0]:.1f}" for name in ("pattern_lower", "pattern_upper"))
+        text += f"; the joint pattern {' to '.join(dict.fromkeys(limits))} bits"
     return [text]
 
 
@@ -128,8 +132,7 @@ def _patterns(facts: Facts) -> list[str]:
         if found is None or (word == "equal" and parts):
             continue
         classes, (a, b), others = found
-        also = f" (and in {others} other pairs of layers)" if others > 1 else ""
-        also = " (and in one other pair of layers)" if others == 1 else also
+        also = f" (and {others} more {'pair' if others == 1 else 'pairs'} of layers)" if others else ""
         text = f"the joint pattern's entropy {says} from {facts.layers[a]} to {facts.layers[b]} in {classes} of "
         text += f"{pattern.sizes['class']} classes{also}"
         if word == "falls by width":

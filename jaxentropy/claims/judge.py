@@ -10,7 +10,8 @@ from scipy.special import stdtrit
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import folded, markdown_table
 from jaxentropy.claims.answers import answer_text
-from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
+from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_exact, is_unreliable
+from jaxentropy.claims.exact import ROUNDING, equal_where_no_difference, exact_text, exact_words
 from jaxentropy.claims.headline import headline
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
@@ -131,6 +132,10 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. The estimator's bias
     is not part of that interval, and neither are rare patterns that the sample missed.
 
+    Of an *enumeration* (a recording of every input) all is exact: a neuron entropy *falls*, *rises* or is *equal* (to
+    1e-9 bits), a pattern entropy *falls exactly*, *rises exactly*, *falls by width* or is *equal*, and ``estimator``
+    and ``smallest_effect`` are not looked at; *undecided* means there that seeds differ.
+
     Args:
         profile: what ``jaxentropy.profile`` returned, of recordings with ``bootstrap`` above 0. Of one layer its level,
             information and twin are judged. A tally holds no bits to resample: its neuron entropies are *undecided*.
@@ -144,6 +149,8 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     if not smallest_effect >= 0:
         raise InputError(f"verdict: smallest_effect is {smallest_effect}; expected 0 or more, in bits a neuron")
     full = _checked(profile)
+    if is_exact(full):
+        return _exact_verdict(full)
     if estimator not in profile.estimator.values:
         raise InputError(
             f"verdict: the profile has no estimator '{estimator}', only {', '.join(profile.estimator.values)}"
@@ -160,6 +167,18 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     if "twin_difference" in full:
         table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
     return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table))
+
+
+def _exact_verdict(full: xr.Dataset) -> Verdict:
+    """The verdict on an enumeration."""
+    table = xr.Dataset(exact_words(full)).drop_vars("estimator", errors="ignore")
+    for name, of, high, low in (
+        ("excess", "excess_fall", "more", "less"),
+        ("twin", "twin_difference", "higher", "lower"),
+    ):
+        if of in full:
+            table[name] = equal_where_no_difference(_judge_mean(full, of, ROUNDING, high, low), full[of])
+    return Verdict(table, exact_text(full, table), headline(full, table))
 
 
 _FALLS = [f"neuron_fall{kind}{ending}" for kind in ("", "_active") for ending in ("", "_bias", "_se")]
@@ -187,7 +206,7 @@ def _checked(profile: xr.Dataset) -> xr.Dataset:
         dims = ("network", "seed", "step", "class")
         unknown = np.full([full.sizes[dim] for dim in dims], np.nan)
         full = full.assign(dict.fromkeys(_FALLS, (dims, unknown)))
-    for name in _MEASURED_BY_INPUTS:
+    for name in () if is_exact(full) else _MEASURED_BY_INPUTS:
         for error in (f"{name}_se", f"{name}_mean_se"):
             if error in full:
                 full[error] = full[error].where(full.n >= MIN_INPUTS)

@@ -10,7 +10,24 @@ PATTERN_WORDS = (
     "likely rises",
     "undecided",
 )
-WORDS = ("holds", "contradicted", "falls", "more", "rises", "less", "lower", "higher", *PATTERN_WORDS, "unreliable")
+EXACT_WORDS = ("falls exactly", "falls by width", "rises exactly", "equal", "undecided")
+"""The same of an enumeration, where *undecided* means that the seeds differ."""
+WORDS = (
+    "holds",
+    "never rises",
+    "contradicted",
+    "falls",
+    "more",
+    "rises",
+    "less",
+    "falls exactly",
+    "rises exactly",
+    "equal",
+    "lower",
+    "higher",
+    *PATTERN_WORDS,
+    "unreliable",
+)
 
 
 def pattern_words(table: xr.Dataset) -> xr.DataArray:

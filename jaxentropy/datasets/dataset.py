@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxentropy.base.errors import InputError
 
+SPLITS = ("train", "test", "all")
 _SPLIT_SEED = 20190514
 
 
@@ -23,9 +24,10 @@ class Dataset:
     Attributes:
         name: what ``load`` was asked for.
         train_images, test_images: ``float32[n, height, width, channel]``, standardised: minus the mean of all pixels
-            of the training images, divided by their standard deviation.
+            of the training images, divided by their standard deviation (inputs of a task are as the task says).
         train_labels, test_labels: ``int32[n]``, ``0 .. len(class_names) - 1``.
         class_names: a name for each class.
+        exhaustive: training and test images together are every input there is, each once.
     """
 
     name: str
@@ -34,13 +36,14 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
+    exhaustive: bool = False
 
     def batches(self, split: str, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Images and labels of ``train`` or ``test`` in order, ``size`` at a time, the last batch shorter."""
-        if split not in ("train", "test"):
-            raise InputError(f"unknown split '{split}'; choose train or test")
-        train = split == "train"
-        images, labels = (self.train_images, self.train_labels) if train else (self.test_images, self.test_labels)
+        """Images and labels of ``train``, ``test`` or ``all`` in order, ``size`` at a time, the last batch shorter."""
+        if split not in SPLITS:
+            raise InputError(f"unknown split '{split}'; choose from {', '.join(SPLITS)}")
+        parts = {"train": (self.train_images, self.train_labels), "test": (self.test_images, self.test_labels)}
+        images, labels = parts[split] if split in parts else map(np.concatenate, zip(*parts.values(), strict=True))
         for start in range(0, len(labels), size):
             yield images[start : start + size], labels[start : start + size]
 

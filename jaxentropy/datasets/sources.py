@@ -11,9 +11,10 @@ import numpy as np
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import open_npz
 from jaxentropy.datasets.dataset import Dataset, check_pair, split_off_test, standardised_dataset
+from jaxentropy.datasets.tasks import load_task
 from jaxentropy.datasets.tfds import load_tfds
 
-NAMES = ("mnist5k", "fashion-mnist", "fashion-mnist:FOLDER", "idx:FOLDER", "npz:FILE", "tfds:NAME")
+NAMES = ("mnist5k", "fashion-mnist", "fashion-mnist:FOLDER", "idx:FOLDER", "npz:FILE", "tfds:NAME", "task:NAME:SIZE")
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
 _FASHION_CLASSES = (
     "T-shirt",
@@ -45,6 +46,9 @@ def load(name: str, *, download: bool = False) -> Dataset:
     - ``tfds:NAME``: of TensorFlow Datasets (the extra ``tfds``), prepared on this machine in a format that needs no
       TensorFlow; fetched only with ``download=True``.
 
+    - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``: every input there is, half of them to train
+      on; entropies over all of them are exact.
+
     Raises:
         InputError: an unknown name, or a data set that is not there (with the way to get it) or is damaged.
     """
@@ -55,8 +59,9 @@ def load(name: str, *, download: bool = False) -> Dataset:
         "idx": lambda: _idx(name, Path(where)),
         "npz": lambda: _npz(name, Path(where)),
         "tfds": lambda: load_tfds(name, where, download),
+        "task": lambda: load_task(name, where),
     }
-    if kind not in loaders or (kind in ("idx", "npz", "tfds") and not where):
+    if kind not in loaders or (kind in ("idx", "npz", "tfds", "task") and not where):
         raise InputError(f"unknown data set '{name}'; choose from {', '.join(NAMES)}")
     return loaders[kind]()
 

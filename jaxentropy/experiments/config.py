@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.datasets.dataset import SPLITS
 from jaxentropy.networks.models import ACTIVATIONS
 from jaxentropy.profiling.bootstrap import REPLICATES
 
@@ -27,7 +28,8 @@ class Config:
     """Settings of a run. What is left out takes the model's own default."""
 
     dataset: str = "mnist5k"
-    """Images and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE or tfds:NAME."""
+    """Inputs and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE, tfds:NAME, or a task of which every input is
+    listed: task:modular-addition:97, task:parity:10, task:majority:9."""
     model: tuple[str, ...] = ("mlp", "cnn")
     """Which networks: mlp, cnn, or both."""
     widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
@@ -48,8 +50,10 @@ class Config:
     """Images a training step."""
     learning_rate: Annotated[float | None, _by_model("FLOAT", "0.001, cnn 0.002")] = None
     """Adam's first learning rate; it falls to zero along a cosine."""
-    split: str = "train"
-    """Which images are recorded: train or test."""
+    split: Annotated[
+        str | None, tyro.conf.arg(metavar="train|test|all", help_behavior_hint="(default: train; of a task all)")
+    ] = None
+    """Which images are recorded: train, test or all. All inputs of a task are an enumeration: entropies are exact."""
     shuffles: int = 1
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = REPLICATES
@@ -63,8 +67,8 @@ class Config:
                 raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
         if self.activation not in ACTIVATIONS:
             raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
-        if self.split not in ("train", "test"):
-            raise InputError(f"unknown split '{self.split}'; choose train or test")
+        if self.split not in (None, *SPLITS):
+            raise InputError(f"unknown split '{self.split}'; choose from {', '.join(SPLITS)}")
         if not self.model or len(set(self.model)) != len(self.model):
             raise InputError(f"models are {' '.join(self.model) or 'none'}; expected one or more, each once")
         for name in ("widths", "channels"):
@@ -83,5 +87,6 @@ class Config:
 
     def of(self, model: str) -> "Config":
         """The settings of one network, with its defaults filled in."""
-        filled = {k: v for k, v in _DEFAULTS[model].items() if getattr(self, k) is None}
+        defaults = _DEFAULTS[model] | {"split": "all" if self.dataset.startswith("task:") else "train"}
+        filled = {k: v for k, v in defaults.items() if getattr(self, k) is None}
         return dataclasses.replace(self, model=(model,), **filled)

@@ -147,6 +147,7 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
     assert config.seeds is not None
     assert config.epochs is not None
     assert config.learning_rate is not None
+    assert config.split is not None
     model = build(config, len(data.class_names))
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     name = type(model).__name__
@@ -159,7 +160,7 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
         checkpoints=folder / "checkpoints",
         progress=progress,
     )
-    say(f"recording {name}, trained and untrained, on the {config.split} images")
+    say(f"recording {name}, trained and untrained, on {_which(config.split)}")
     recordings: dict[str, list[Recording]] = {"trained": [], "untrained": []}
     for i, seed in enumerate(seeds):
         for kind, variables in zip(("untrained", "trained"), networks.of_seed(i), strict=True):
@@ -171,6 +172,7 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
                     data.batches(config.split, _RECORD_BATCH),
                     class_names=data.class_names,
                     meta={"network": kind, "seed": seed, "split": config.split, "dataset": config.dataset},
+                    exhaustive=data.exhaustive and config.split == "all",
                     progress=progress and len(data.train_labels) > 20 * _RECORD_BATCH,
                 ).save(path)
             recordings[kind].append(Recording.load(path))
@@ -187,10 +189,15 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
     result.attrs["subject"] = (
         f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation}) on {config.dataset}, "
-        f"{config.split} images"
+        f"{_which(config.split)}"
     )
     result.attrs["backend"] = jax.default_backend()
     return _with_history(result, networks)
+
+
+def _which(split: str) -> str:
+    """The inputs of a split, in words."""
+    return "all inputs" if split == "all" else f"the {split} images"
 
 
 def _with_history(dataset: xr.Dataset, networks: Trained) -> xr.Dataset:

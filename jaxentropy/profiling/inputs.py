@@ -48,17 +48,36 @@ def arranged(
                     f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
                     f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
                 )
+            if not np.array_equal(_weights(r), _weights(first)):
+                raise InputError(
+                    f"profile: '{name}' and '{other}' are of every input and of a sample, or weigh inputs differently; "
+                    "only over one population are they comparable"
+                )
         seeds, others = ([r.meta.get("seed") for r in g] for g in (networks[name], group))
         if None not in seeds and seeds != others and set(seeds) == set(others):
             raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
     return networks, has_network, has_seed
 
 
+def _weights(recording: Recorded) -> np.ndarray:
+    """Of an enumeration; none of a sample."""
+    weights = recording.weights if isinstance(recording, Recording) else None
+    return np.zeros(0) if weights is None else weights
+
+
 def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mesh | None) -> str:
-    """Where counts come from: ``recording``, with all bits in one place; or ``tally`` or ``shared recording``."""
+    """Where counts come from: a ``recording``, with all bits in one place, or one of every input (``enumeration``);
+    a ``tally``, or a ``shared recording``."""
     if any(isinstance(r, Tally) for group in networks.values() for r in group):
         return "tally"
+    first = next(iter(networks.values()))[0]
     shared = mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
+    if len(_weights(first)):
+        if shared:
+            raise InputError(
+                "profile: an enumeration is profiled by one process, which holds every input; leave mesh out"
+            )
+        return "enumeration"
     return "shared recording" if shared else "recording"
 
 

@@ -17,6 +17,7 @@ from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
 from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets
+from jaxentropy.profiling.exact import ESTIMATOR, exact_quantities
 from jaxentropy.profiling.falls import neuron_errors, steps
 from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, source_of, with_null
 from jaxentropy.profiling.neuron_measures import neuron_quantities
@@ -90,6 +91,11 @@ def profile(
         whose inputs look like copies or near-copies of each other: what is said of them holds for independent inputs
         only.
 
+    Recordings of every input (``exhaustive=True``) have nothing to estimate: the only estimator is ``exact``, all
+    errors are 0, ``pattern_lower`` equals ``pattern_upper``, and ``pattern_conditional_upper`` is the entropy of the
+    next layer's pattern given this one's. ``estimators``, ``bootstrap``, ``bounds`` and ``confidence`` are not looked
+    at. The attribute ``population`` says *enumeration* there, else *sample* or *stream*.
+
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
     functions of n alone.
@@ -101,6 +107,9 @@ def profile(
     _check(estimators, {"shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}, confidence)
     networks, has_network, has_seed = arranged(recordings)
     source = source_of(networks, mesh)
+    alone = {"network": not has_network, "seed": not has_seed}
+    if source == "enumeration":
+        return _dropped(_enumerated(networks, has_network if shuffles is None else shuffles, seed), alone)
     has_bits = source == "recording"
     if not has_bits and (shuffles or bootstrap or bounds):
         raise InputError(
@@ -122,9 +131,22 @@ def profile(
         variables |= neuron_errors(patterns, variables, first, bootstrap, seed)
     settings = {"source": source, "shuffles": shuffles, "bootstrap": bootstrap, "profile_seed": seed}
     settings |= {"bounds_confidence": confidence} if bounds else {}
-    dataset = _dataset(variables, list(patterns), next(iter(networks.values())), estimators, settings)
-    alone = {"network": not (has_network or shuffles > 0), "seed": not has_seed}
-    return dataset.isel({dim: 0 for dim, drop in alone.items() if drop}, drop=True)
+    settings["population"] = "sample"
+    return _dropped(_dataset(variables, list(patterns), next(iter(networks.values())), estimators, settings), alone)
+
+
+def _dropped(dataset: xr.Dataset, alone: Mapping[str, bool]) -> xr.Dataset:
+    """Without the dimensions that were not asked for; a null beside a single network needs ``network``."""
+    return dataset.isel({d: 0 for d, drop in alone.items() if drop and dataset.sizes[d] == 1}, drop=True)
+
+
+def _enumerated(networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int) -> xr.Dataset:
+    """The profile of recordings of every input: nothing to resample, to bound, or to estimate."""
+    recordings = next(iter(networks.values()))
+    patterns, labels = with_null(networks, shuffles, seed)
+    variables = exact_quantities(patterns, labels, recordings[0])
+    settings = {"source": "enumeration", "population": "enumeration", "shuffles": int(shuffles), "profile_seed": seed}
+    return _dataset(variables, list(patterns), recordings, [ESTIMATOR], settings)
 
 
 def _check(estimators: Sequence[str], numbers: Mapping[str, int | None], confidence: float) -> None:

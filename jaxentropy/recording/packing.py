@@ -28,6 +28,12 @@ def identify(words: np.ndarray) -> np.ndarray:
     return np.unique(rows, return_inverse=True)[1]
 
 
+def unpack_on_host(words: np.ndarray, width: int) -> np.ndarray:
+    """``unpack`` in NumPy: a byte a state, where the device has a word a state."""
+    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=1, bitorder="little")
+    return bits[:, :width].astype(bool)
+
+
 def words_for(width: int) -> int:
     """Number of ``uint32`` words that hold the states of ``width`` neurons."""
     return -(-width // WORD_BITS)

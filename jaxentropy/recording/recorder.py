@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from jaxentropy.base.arrays import Array
+from jaxentropy.base.errors import InputError
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.forward import (
     ApplyFunction,
@@ -15,7 +17,13 @@ from jaxentropy.recording.forward import (
     layers_of,
     peeked,
 )
-from jaxentropy.recording.recording import Recording, checked_labels, class_names_of, json_values
+from jaxentropy.recording.recording import (
+    Recording,
+    checked_labels,
+    class_names_of,
+    enumeration_weights,
+    json_values,
+)
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import Spill
 
@@ -31,6 +39,8 @@ def record(
     meta: Mapping[str, Any] | None = None,
     mesh: jax.sharding.Mesh | None = None,
     spill: str | os.PathLike | None = None,
+    exhaustive: bool = False,
+    weights: Array | Sequence[float] | None = None,
     progress: bool = False,
 ) -> Recording:
     """Drive batches through a network and record the pattern of each layer for each input.
@@ -62,6 +72,8 @@ def record(
         mesh: devices of this process that share every batch (``jax.make_mesh``); by default one device.
         spill: a folder that the bits are written to, batch by batch, instead of being held in memory; the recording
             reads them from there, as ``Recording.load(folder)`` does later.
+        exhaustive: the batches hold every input there is, each once: an enumeration, whose entropies are exact.
+        weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
         progress: show a progress bar on standard error.
 
     Raises:
@@ -72,6 +84,8 @@ def record(
     Warns:
         ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
     """
+    if spill is not None and exhaustive:
+        raise InputError("record: an enumeration is held in memory; leave spill out")
     gathered = Gathered(batches)
     (inputs, _), batches = peeked(batches)
     step = _Words(*layers_of(apply_fn, variables, inputs, layers), apply_fn, quantizer)
@@ -91,7 +105,8 @@ def record(
         labels, *words = gathered.arrays()
         labels = checked_labels(labels)
         names = class_names_of(class_names, int(labels.max()))
-        recording = Recording(step.layers, step.widths, tuple(words), labels, names, header)
+        every = enumeration_weights(exhaustive, weights, len(labels))
+        recording = Recording(step.layers, step.widths, tuple(words), labels, names, header, every)
     patterns = list(map(one_pattern, recording.words, recording.widths))
     warn_of_constant(recording.layers, patterns, recording.n, quantizer)
     return recording

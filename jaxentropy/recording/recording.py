@@ -19,7 +19,7 @@ from jaxentropy.recording.forward import (
     ONE_ROW_AN_INPUT,
     refuse_nonfinite,
 )
-from jaxentropy.recording.packing import pack_on_host, words_for
+from jaxentropy.recording.packing import pack_on_host, unpack_on_host, words_for
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 
@@ -42,6 +42,8 @@ class Recording:
         labels: ``int32[n]``, each in ``0 .. num_classes - 1``.
         class_names: a name for each class, stored as strings; a class may be empty.
         meta: anything to store with the bits (JSON values): quantizer, network, seed, split.
+        weights: of an *enumeration*, a recording of every possible input: ``float64[n]``, each input's probability, up
+            to a common factor. All its entropies are exact. None for a *sample* of inputs.
     """
 
     layers: tuple[str, ...]
@@ -50,6 +52,7 @@ class Recording:
     labels: np.ndarray
     class_names: tuple[Any, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    weights: np.ndarray | None = None
 
     def __post_init__(self):
         if not self.layers or len(set(self.layers)) != len(self.layers):
@@ -71,6 +74,8 @@ class Recording:
         object.__setattr__(self, "class_names", names)
         object.__setattr__(self, "labels", checked_labels(self.labels, self.num_classes))
         object.__setattr__(self, "meta", json_values(self.meta))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", checked_weights(self.weights, self.n))
 
     @property
     def n(self) -> int:
@@ -83,7 +88,8 @@ class Recording:
         return len(self.class_names)
 
     def __repr__(self) -> str:
-        return described("Recording", self.n, self.num_classes, self.layers, self.widths)
+        what = "Recording" if self.weights is None else "Recording of every input"
+        return described(what, self.n, self.num_classes, self.layers, self.widths)
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
@@ -101,12 +107,10 @@ class Recording:
         if layer not in self.layers:
             raise InputError(f"no layer '{layer}' in this recording; it has {', '.join(self.layers)}")
         index = self.layers.index(layer)
-        # on the host, a byte a bit; on the device it would be a word a bit
-        bits = np.unpackbits(self.words[index].view(np.uint8), axis=1, bitorder="little")
-        return bits[:, : self.widths[index]].astype(bool)
+        return unpack_on_host(self.words[index], self.widths[index])
 
     def take(self, indices: np.ndarray) -> "Recording":
-        """The recording of these inputs only, in this order (indices or a boolean mask)."""
+        """The recording of these inputs only, in this order (indices or a boolean mask): a sample, whatever it was."""
         return Recording(
             self.layers,
             self.widths,
@@ -126,6 +130,8 @@ class Recording:
         class_names: Iterable[Any] | None = None,
         meta: Mapping[str, Any] | None = None,
         layers: Sequence[str] | None = None,
+        exhaustive: bool = False,
+        weights: Array | Sequence[float] | None = None,
     ) -> "Recording":
         """A recording of activations that any framework made.
 
@@ -141,10 +147,13 @@ class Recording:
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
             meta: stored with the bits (JSON values).
+            exhaustive: these are all inputs there are, not a sample of them; their entropies are then exact.
+            weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
 
         Raises:
             InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
-                their number), labels that are not whole numbers of 0 or more, unknown ``layers``.
+                their number), labels that are not whole numbers of 0 or more, unknown ``layers``, weights that are
+                not positive numbers, one an input, or without ``exhaustive``.
 
         Warns:
             DepthOrderWarning: the layers are in alphabetical order, as ``jax.jit`` leaves a dictionary, and not
@@ -173,7 +182,8 @@ class Recording:
             words.append(pack_on_host(layer, quantizer))
         names = class_names_of(class_names, int(labels.max()))
         header = {"quantizer": repr(quantizer), **(meta or {})}
-        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header)
+        weights = enumeration_weights(exhaustive, weights, len(labels))
+        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header, weights)
         warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
         return recording
 
@@ -186,7 +196,8 @@ class Recording:
             "meta": dict(self.meta),
         }
         words = {f"words_{i}": own for i, own in enumerate(self.words)}
-        write_arrays(path, "recording", header, {"labels": self.labels} | words)
+        weights = {} if self.weights is None else {"weights": self.weights}
+        write_arrays(path, "recording", header, {"labels": self.labels} | weights | words)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
@@ -205,6 +216,7 @@ class Recording:
                 arrays["labels"],
                 tuple(header["class_names"]),
                 header["meta"],
+                arrays.get("weights"),
             )
 
 
@@ -225,6 +237,9 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
     if not recordings:
         raise InputError("concatenate: expected at least one recording, got none")
     first = recordings[0]
+    weights = [r.weights for r in recordings if r.weights is not None]
+    if 0 < len(weights) < len(recordings):
+        raise InputError("concatenate: some recordings are of every input and some are samples; expected one kind")
     for other in recordings[1:]:
         if (other.layers, other.widths, other.class_names) != (first.layers, first.widths, first.class_names):
             raise InputError(
@@ -239,7 +254,28 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
         np.concatenate([r.labels for r in recordings]),
         first.class_names,
         first.meta,
+        np.concatenate(weights) if weights else None,
     )
+
+
+def enumeration_weights(exhaustive: bool, weights: Array | Sequence[float] | None, n: int) -> np.ndarray | None:
+    """The weights of every input, all 1 by default; None for a sample."""
+    if not exhaustive:
+        if weights is not None:
+            raise InputError("weights are the probabilities of all inputs there are; say so with exhaustive=True")
+        return None
+    return np.ones(n) if weights is None else np.asarray(weights, np.float64)
+
+
+def checked_weights(weights: np.ndarray, n: int) -> np.ndarray:
+    """The weights as ``float64[n]``; InputError unless they are positive numbers, one an input."""
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != (n,) or not (np.isfinite(weights).all() and (weights > 0).all()):
+        raise InputError(
+            f"weights of shape {list(weights.shape)} for {n} inputs; expected a positive number for each, its "
+            "probability up to a common factor (leave out inputs that never occur)"
+        )
+    return weights
 
 
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:

@@ -6,6 +6,7 @@ import xarray as xr
 from jaxentropy.base.markdown import extent, folded, markdown_table
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.estimators import LABELS
+from jaxentropy.profiling.exact import ESTIMATOR
 
 NO_VERDICT = "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0."
 
@@ -77,6 +78,9 @@ def _explanation(profile: xr.Dataset) -> str:
     )
 
 
+_SHOWN = {"exact": "pattern: exact", "plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}
+
+
 def layer_table(profile: xr.Dataset) -> str:
     """One row a network and layer: the quantities of the profile, averaged over classes and seeds.
 
@@ -87,9 +91,9 @@ def layer_table(profile: xr.Dataset) -> str:
     by_class = occupied.mean([d for d in ("seed", "class") if d in occupied.dims], skipna=False)
     saturated = profile.saturated.any("seed") if "seed" in profile.dims else profile.saturated
     estimators = [str(e) for e in profile.estimator.values]
-    shown = [e for e in ("plugin", "chao_wang_jost") if e in estimators]
+    shown = [e for e in _SHOWN if e in estimators]
     head = ["network", "layer", "neurons", "H(A∣Y) per neuron", "H(A)", "I(A;Y)"]
-    head += [{"plugin": "pattern: plug-in", "chao_wang_jost": "pattern: Chao–Wang–Jost"}[e] for e in shown]
+    head += [_SHOWN[e] for e in shown]
     bracketed = "pattern_lower" in profile
     head += ["bits/neuron", "of ceiling"] * bool(shown) + ["pattern: bracket"] * bracketed
     head += ["unique", "coverage", "never on", "saturated", "reliability"]
@@ -138,10 +142,11 @@ def _bracket(mean: xr.Dataset) -> str:
 
 def _reliability(labels: xr.DataArray) -> str:
     """How many classes have which label, each by the worst of its seeds: ``3 usable, 7 weak``."""
-    ranks = xr.apply_ufunc(LABELS.index, labels, vectorize=True)
+    order = (ESTIMATOR, *LABELS)
+    ranks = xr.apply_ufunc(order.index, labels, vectorize=True)
     worst = (ranks.max("seed") if "seed" in ranks.dims else ranks).values
-    counts = np.bincount(worst, minlength=len(LABELS))
-    return ", ".join(f"{count} {label}" for count, label in zip(counts, LABELS, strict=True) if count) or "—"
+    counts = np.bincount(worst, minlength=len(order))
+    return ", ".join(f"{count} {label}" for count, label in zip(counts, order, strict=True) if count) or "—"
 
 
 def _spread(values: xr.DataArray) -> str:

@@ -118,12 +118,12 @@ def _rows(facts: Facts) -> list[list[str]]:
     for quantity, title in _BY_NETWORK.items():
         for network in facts.networks:
             add(title, (_number(value, 3) for value in facts.mean(quantity, network)), network)
-    if has_brackets(profile):
-        limits = (facts.mean(name, main) for name in ("pattern_lower", "pattern_upper"))
-        add("pattern bracket, bits", (_bracket(*pair) for pair in zip(*limits, strict=True)))
-    elif facts.exact:
+    if facts.exact:
         patterns = profile.pattern_entropy.sel(network=main).isel(estimator=0).mean(["seed", "class"]).values
         add("pattern entropy, bits", (_number(value, 2) for value in patterns))
+    elif has_brackets(profile):
+        limits = (facts.mean(name, main) for name in ("pattern_lower", "pattern_upper"))
+        add("pattern bracket, bits", (_bracket(*pair) for pair in zip(*limits, strict=True)))
     add("never fire, % neurons", (_number(100 * share, 0) for share in facts.mean("never_on", main)))
     return rows
 

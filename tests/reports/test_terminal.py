@@ -83,9 +83,11 @@ def test_of_many_layers_the_first_some_between_and_the_last():
 
 def test_what_kind_of_inputs(profile):
     assert "3000 inputs of a stream; 2 classes" in terminal_text(profile.assign_attrs(population="stream"))
-    exact = terminal_text(profile.assign_attrs(population="enumeration"))
-    assert "3000 inputs, all that there are; 2 classes" in exact
-    assert row(exact, "pattern entropy, bits: trained")
+    x = (np.arange(16)[:, None] >> np.arange(4) & 1).astype(bool)
+    every = je.Recording.from_activations({"a": x, "b": x[:, :2]}, np.zeros(16, int), exhaustive=True)
+    exact = terminal_text(je.profile(every))
+    assert "16 inputs, all that there are; 1 classes of 16" in exact
+    assert row(exact, "pattern entropy, bits") == ["4.00", "2.00"]
     assert "nothing: every input was listed" in exact
 
 
