@@ -65,13 +65,12 @@ def run(
         debug: Show the traceback of an error.
     """
     from jaxentropy.experiments import pipeline
-    from jaxentropy.reports import writer
 
     del debug
     folder = out or Path("runs") / "-".join([re.sub(r"[^\w.]+", "-", config.dataset).strip("-"), *config.model])
     pipeline.run(config, folder, download=download, progress=sys.stderr.isatty(), say=_say)
     _say(f"drawing into {folder}")
-    _tell(writer.write(folder), folder)
+    _draw_and_tell(folder)
 
 
 def analyze(
@@ -108,7 +107,6 @@ def analyze(
         debug: Show the traceback of an error.
     """
     from jaxentropy.experiments import pipeline
-    from jaxentropy.reports import writer
 
     del debug
     folder = out or Path(f"{file.stem}-profile")
@@ -116,7 +114,7 @@ def analyze(
         file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, layers=layers,
         progress=sys.stderr.isatty(),
     )  # fmt: skip
-    _tell(writer.write(folder), folder)
+    _draw_and_tell(folder)
 
 
 def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
@@ -130,10 +128,8 @@ def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
         folder: A results folder that `run` or `analyze` wrote.
         debug: Show the traceback of an error.
     """
-    from jaxentropy.reports import writer
-
     del debug
-    _tell(writer.write(folder), folder)
+    _draw_and_tell(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -207,9 +203,11 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _tell(summary: str, folder: Path) -> None:
-    print(summary)
-    print(f"The figures are in {folder}, with this text in {folder / 'summary.md'}")
+def _draw_and_tell(folder: Path) -> None:
+    """Figures and summary into the results folder; on standard output the answer at first sight."""
+    from jaxentropy.reports import terminal, writer
+
+    terminal.show(writer.write(folder), folder)
 
 
 def _fail(message: str) -> None:

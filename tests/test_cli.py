@@ -1,5 +1,6 @@
 """The commands, as a user types them."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -76,6 +77,12 @@ def one_figure(monkeypatch):
     monkeypatch.setattr(plots, "figures", figures)
 
 
+def fits_a_screen(printed: str, networks: int = 1) -> bool:
+    """At most 25 lines a network of at most 100 columns; a folder's own name may be longer than any line."""
+    lines = printed.splitlines()
+    return len(lines) <= 25 * networks and all(len(line) <= 100 or "/" in line for line in lines)
+
+
 def tree(folder) -> set[str]:
     return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and "checkpoints" not in p.parts}
 
@@ -120,7 +127,7 @@ def test_the_same_command_again_only_draws(finished, toy_file, tmp_path, capsys,
     monkeypatch.setattr(experiment, "train", lambda *a, **k: pytest.fail("trained again"))
     status, out, _ = command(capsys, "run", "--dataset", f"npz:{toy_file}", "--model", "mlp", *SMALL, "--out", finished)
     assert status == 0
-    assert "Does neuron entropy fall with depth?" in out
+    assert "\nClear: " in out
     assert (finished / "profile.nc").read_bytes() == before
     assert (finished / "figures" / "patterns.png").exists()
 
@@ -157,7 +164,8 @@ def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
         capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--out", tmp_path / "both"
     )
     assert status == 0
-    assert out.count("# MLP") == out.count("# CNN") == 1
+    assert out.count("MLP (") == out.count("CNN (") == 1
+    assert fits_a_screen(out, networks=2)
     joined = (tmp_path / "both" / "summary.md").read_text()
     for model in ("mlp", "cnn"):
         assert (tmp_path / "both" / model / "profile.nc").exists()
@@ -172,8 +180,28 @@ def test_report_redraws_the_same(finished, capsys):
     before = {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")}
     for path in (finished / "figures").iterdir():
         path.unlink()
-    assert command(capsys, "report", finished)[0] == 0
+    status, out, _ = command(capsys, "report", finished)
+    assert status == 0
+    assert fits_a_screen(out)
+    assert f"{float(je.load_profile(finished / 'profile.nc').test_accuracy.isel(epoch=-1).mean()):.3f}" in out
+    assert out.split().count("Clear:") == out.split().count("Unknown:") == out.split().count("Next:") == 1
     assert {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")} == before
+
+
+@pytest.mark.usefixtures("one_figure")
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_knows_no_arrows_is_no_error(finished, tmp_path, monkeypatch, encoding):
+    """The same words and numbers, with arrows spelled out where there are none."""
+    copy, written = shutil.copytree(finished, tmp_path / "copy"), io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding, errors="strict")
+    monkeypatch.setattr(sys, "stdout", stream)
+    cli.main(["report", str(copy)])
+    stream.flush()
+    text = written.getvalue().decode(encoding)
+    assert fits_a_screen(text)
+    assert ("▸" in text) == (encoding == "utf-8")
+    assert ("->" in text) == (encoding != "utf-8")
+    assert "?" not in text
 
 
 @pytest.fixture
@@ -204,7 +232,9 @@ def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
         )
     for name in ("neuron_entropy", "pattern_upper"):
         np.testing.assert_array_equal(profile[name].sel(network=["recorded"]), expected[name])
-    assert "falls for certain" in out
+    assert "Unknown: " in out
+    assert fits_a_screen(out)
+    assert "falls for certain" in (tmp_path / "acts-profile" / "summary.md").read_text()
     assert (tmp_path / "acts-profile" / "figures" / "patterns.png").exists()
     assert command(capsys, "analyze", "acts.npz")[0] == 0
 
@@ -231,7 +261,7 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
         capsys, "analyze", tmp_path / "a.npz", "--out", tmp_path / "o", "--bootstrap", "50", "--no-bounds"
     )
     assert status == 0
-    assert "No input of class 1" in out
+    assert "class 1: no input" in out
     assert je.load_profile(tmp_path / "o" / "profile.nc").neuron_entropy.sel({"class": "1"}).isnull().all()
 
 

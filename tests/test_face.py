@@ -88,6 +88,6 @@ def test_short_descriptions(profile):
     assert repr(je.Tally.of(recording)) == repr(recording).replace("Recording", "Tally")
     assert recording._repr_html_() == f"<code>{recording!r}</code>"
     verdict = je.verdict(profile)
-    assert verdict._repr_markdown_() == str(verdict)
+    assert verdict._repr_markdown_().startswith(verdict.headline.splitlines()[0])
     assert repr(verdict).startswith("Verdict(monotone fall of neuron entropy, classes; trained: ")
     assert len(repr(verdict)) < 120

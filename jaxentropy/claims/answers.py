@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.base.markdown import extent, markdown_table
-from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable
+from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable, judged_networks
 from jaxentropy.claims.levels import information, level, one_pattern
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import PATTERN_WORDS, counted, number_of, pattern_words
@@ -19,9 +19,7 @@ MANY_LAYERS = 8
 
 def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest: float) -> str:
     """A few questions and their answers."""
-    names = [str(name) for name in table.network.values if name != "shuffled"]
-    main = "trained" if "trained" in names else names[0]
-    networks = [main, *(["untrained"] if main == "trained" and "untrained" in names else [])]
+    networks = judged_networks(profile)
     if profile.neuron_fall_se.isnull().all():
         parts = [level(profile, table, networks)]
     else:

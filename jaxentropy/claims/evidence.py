@@ -20,3 +20,10 @@ def has_brackets(profile: xr.Dataset) -> bool:
 def is_unreliable(profile: xr.Dataset) -> xr.DataArray:
     """Where point estimates of the pattern entropy are not judged."""
     return ~profile.reliability.isin(TRUSTED) | profile.copies
+
+
+def judged_networks(profile: xr.Dataset) -> list[str]:
+    """The network that is judged: the trained one, or the first; and its untrained twin, if there is one."""
+    names = [str(name) for name in profile.network.values if name != "shuffled"]
+    main = "trained" if "trained" in names else names[0]
+    return [main, *(["untrained"] if main == "trained" and "untrained" in names else [])]

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.evidence import judged_networks
 from jaxentropy.claims.levels import information
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import EXACT_WORDS, counted, number_of
@@ -59,9 +60,7 @@ def equal_where_no_difference(words: xr.DataArray, difference: xr.DataArray) -> 
 
 def exact_text(profile: xr.Dataset, table: xr.Dataset) -> str:
     """A few questions and their answers."""
-    names = [str(name) for name in table.network.values if name != "shuffled"]
-    main = "trained" if "trained" in names else names[0]
-    networks = [main, *(["untrained"] if main == "trained" and "untrained" in names else [])]
+    networks = judged_networks(profile)
     seeds, inputs = profile.sizes["seed"], int(profile.n.sum())
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
     differ = " *Undecided*: the seeds differ, or the class has no input." if seeds > 1 else ""

@@ -8,10 +8,11 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.markdown import markdown_table
+from jaxentropy.base.markdown import folded, markdown_table
 from jaxentropy.claims.answers import answer_text
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_exact, is_unreliable
 from jaxentropy.claims.exact import ROUNDING, equal_where_no_difference, exact_text, exact_words
+from jaxentropy.claims.headline import headline
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
 from jaxentropy.profiling.reading import with_all_dimensions
@@ -29,8 +30,8 @@ class Verdict:
     >>> found = je.verdict(je.profile(recording, bounds=False))
     >>> found.table.neuron.values.ravel().tolist()
     ['falls']
-    >>> print(found.text.split("In")[0])
-    **Does neuron entropy fall with depth?**
+    >>> print(found.headline.splitlines()[0])
+    Clear: mean neuron entropy falls: 0.99 → 0.72 bits from fc1 to fc2, recorded.
 
     Attributes:
         table: a Dataset of words. ``neuron (network, class, step)`` is *falls*, *rises* or *undecided* from a layer to
@@ -46,10 +47,12 @@ class Verdict:
             The flag ``pattern_unreliable``, of the same dimensions, says where point estimates are not
             trusted, so that only the brackets could decide.
         text: the same in a few sentences, with a table of the pairs of layers (Markdown).
+        headline: the same at first sight: three lines, *Clear*, *Unknown* and *Next*. It begins what is printed.
     """
 
     table: xr.Dataset
     text: str
+    headline: str
 
     def markdown(self) -> str:
         """How many classes fall, rise or are undecided at each step, as a Markdown table; empty without a step."""
@@ -79,9 +82,15 @@ class Verdict:
         return f"Verdict(monotone fall of neuron entropy, classes; {'; '.join(claims)})"
 
     def _repr_markdown_(self) -> str:
-        return str(self)
+        # lines that follow each other would become one
+        return self.headline.replace("\n", "\n\n") + "\n\n" + folded(self.details)
 
     def __str__(self) -> str:
+        return f"{self.headline}\n\n{self.details}"
+
+    @property
+    def details(self) -> str:
+        """The text and the table of steps: all but the headline (Markdown)."""
         return "\n\n".join(part for part in (self.text, self.markdown()) if part) + "\n"
 
 
@@ -157,7 +166,7 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
         table["excess"] = _judge_mean(full, "excess_fall", smallest_effect, "more", "less")
     if "twin_difference" in full:
         table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
-    return Verdict(table, answer_text(full, table, estimator, smallest_effect))
+    return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table))
 
 
 def _exact_verdict(full: xr.Dataset) -> Verdict:
@@ -169,7 +178,7 @@ def _exact_verdict(full: xr.Dataset) -> Verdict:
     ):
         if of in full:
             table[name] = equal_where_no_difference(_judge_mean(full, of, ROUNDING, high, low), full[of])
-    return Verdict(table, exact_text(full, table))
+    return Verdict(table, exact_text(full, table), headline(full, table))
 
 
 _FALLS = [f"neuron_fall{kind}{ending}" for kind in ("", "_active") for ending in ("", "_bias", "_se")]

@@ -3,15 +3,22 @@
 import numpy as np
 import xarray as xr
 
-from jaxentropy.base.markdown import extent, markdown_table
-from jaxentropy.claims.judge import verdict
+from jaxentropy.base.markdown import extent, folded, markdown_table
+from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.estimators import LABELS
 from jaxentropy.profiling.exact import ESTIMATOR
 
+NO_VERDICT = "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0."
+
 
 def summary(profile: xr.Dataset) -> str:
-    """The profile and its verdict as Markdown."""
+    """The profile and its verdict as Markdown: the answer first, then the numbers, then the grounds."""
+    found = verdict_of(profile)
     lines = [f"# {profile.attrs.get('subject', 'Entropy of activation patterns')}", ""]
+    # bold names, and lines apart: Markdown would join them
+    lines += (
+        [f"**{line.replace(':', ':**', 1)}\n" for line in found.headline.splitlines()] if found else [NO_VERDICT, ""]
+    )
     if "test_accuracy" in profile:
         final = profile[["train_accuracy", "test_accuracy"]].isel(epoch=-1) if profile.sizes["epoch"] else None
         if final is not None:
@@ -26,31 +33,32 @@ def summary(profile: xr.Dataset) -> str:
         "",
         layer_table(profile),
         "",
-        "*per neuron*: mean over the layer's neurons of the entropy of a neuron's state (on or off), H(A∣Y) within a "
-        "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
-        "a class; a layer of d neurons holds at most d bits, and of n inputs the plug-in sees at most log2 n. "
-        "*bits/neuron*, *of ceiling*: the last estimate, divided by d, and by the smaller of d and log2 n (above 1: "
-        "the estimate allows for patterns not seen). "
-        "*unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
-        "(Good–Turing). *never on*: share of the layer's neurons that are off for every input. *saturated*: classes "
-        "whose pattern entropy tells the size of the sample, not the network; "
-        "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ."
-        + _explanation(profile),
+        f"<details><summary>What the columns say</summary>\n\n{_COLUMNS}{_explanation(profile)}\n\n</details>",
         "",
-        "## Verdict",
-        "",
-        _verdict(profile),
     ]
+    if found:
+        lines += ["## Verdict", "", folded(found.details)]
     return "\n".join(lines)
 
 
-def _verdict(profile: xr.Dataset) -> str:
-    """The verdict; or, of a profile made without error bars, that there is none."""
+def verdict_of(profile: xr.Dataset) -> Verdict | None:
+    """The verdict; none of a profile that was made without error bars."""
     if profile.attrs.get("source") == "recording" and not profile.attrs.get("bootstrap"):
-        return (
-            "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0.\n"
-        )
-    return str(verdict(profile))
+        return None
+    return verdict(profile)
+
+
+_COLUMNS = (
+    "*per neuron*: mean over the layer's neurons of the entropy of a neuron's state (on or off), H(A∣Y) within a "
+    "class, H(A) over all classes, I(A;Y) their difference. *pattern*: entropy of the layer's joint pattern within "
+    "a class; a layer of d neurons holds at most d bits, and of n inputs the plug-in sees at most log2 n. "
+    "*bits/neuron*, *of ceiling*: the last estimate, divided by d, and by the smaller of d and log2 n (above 1: "
+    "the estimate allows for patterns not seen). "
+    "*unique*: different patterns / inputs. *coverage*: share of the pattern distribution that was seen "
+    "(Good–Turing). *never on*: share of the layer's neurons that are off for every input. *saturated*: classes "
+    "whose pattern entropy tells the size of the sample, not the network; "
+    "with such a class the pattern entropy stands in parentheses. —: undefined, as all patterns of a class differ."
+)
 
 
 def _explanation(profile: xr.Dataset) -> str:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import xarray as xr
+
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.profiling.storage import load_profile
@@ -11,8 +13,8 @@ from jaxentropy.reports.folder import FIGURES, PROFILE, RECORDINGS, SUMMARY, rea
 from jaxentropy.reports.summary import summary
 
 
-def write(folder: str | os.PathLike) -> str:
-    """Draw the figures of a results folder anew, write its ``summary.md``, and return its text without the figures.
+def write(folder: str | os.PathLike) -> list[xr.Dataset]:
+    """Draw the figures of a results folder anew, write its ``summary.md``, and return the profile of each network.
 
     A folder of several networks has a folder for each; all are drawn, and the summaries joined.
 
@@ -22,15 +24,15 @@ def write(folder: str | os.PathLike) -> str:
     folder = Path(folder)
     parts = list(read_config(folder).get("parts", []))
     if not parts:
-        return _write_one(folder)[0]
+        return [_write_one(folder)[0]]
     written = {name: _write_one(folder / name) for name in parts}
-    joined = (text + _figure_section(f"{name}/{FIGURES}", drawn) for name, (text, drawn) in written.items())
+    joined = (text + _figure_section(f"{name}/{FIGURES}", drawn) for name, (_, text, drawn) in written.items())
     write_text(folder / SUMMARY, "\n".join(joined))
-    return "\n".join(text for text, _ in written.values())
+    return [profile for profile, _, _ in written.values()]
 
 
-def _write_one(folder: Path) -> tuple[str, dict[str, str]]:
-    """What ``write`` does for the folder of one network; returns the text, and name and title of each figure."""
+def _write_one(folder: Path) -> tuple[xr.Dataset, str, dict[str, str]]:
+    """What ``write`` does for the folder of one network; returns profile, text, and name and title of each figure."""
     read_config(folder)
     from jaxentropy import plots  # matplotlib: only where something is drawn
 
@@ -51,7 +53,7 @@ def _write_one(folder: Path) -> tuple[str, dict[str, str]]:
         plots.close(figure)
     text = summary(profile)
     write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
-    return text, titles
+    return profile, text, titles
 
 
 def _figure_section(folder: str, titles: dict[str, str]) -> str:

@@ -55,7 +55,23 @@ def test_without_brackets_there_is_no_column_of_them(profile):
     rows = cells(layer_table(profile))
     assert list(rows[0])[-5:] == ["unique", "coverage", "never on", "saturated", "reliability"]
     assert "pattern: bracket" not in rows[0]
-    assert "bracket" not in summary(profile)
+    assert "*bracket*" not in summary(profile)
+
+
+def test_the_answer_stands_first_and_tables_of_the_verdict_are_folded(profile):
+    text = summary(profile)
+    title, clear, unknown, then = text.split("\n\n")[:4]
+    assert title == "# Entropy of activation patterns"
+    assert [clear.split(" ")[0], unknown.split(" ")[0], then.split(" ")[0]] == [
+        "**Clear:**",
+        "**Unknown:**",
+        "**Next:**",
+    ]
+    assert text.index("| network ") < text.index("What the columns say") < text.index("## Verdict")
+    assert text.count("Clear:") == 1
+    judged = text.partition("## Verdict")[2]
+    assert judged.count("\n| step ") == judged.count("<summary>Table: step") == 1
+    assert "No verdict" in summary(profile.assign_attrs(bootstrap=0))
 
 
 def test_a_figure_that_nobody_named_is_shown_under_its_own_title(tmp_path, monkeypatch):
