@@ -99,7 +99,7 @@ def _certainty(profile: xr.Dataset) -> str:
 def _holds_for(profile: xr.Dataset) -> str:
     """Of which population brackets speak."""
     if profile.attrs.get("population") == "stream":
-        text = profile.attrs["population_text"]
+        text = profile.attrs.get("population_text", "a stream")
         return f"It holds of one population, from which inputs were drawn independently: {text}."
     return (
         "It holds for any number of inputs drawn independently of each other and of the network, so not strictly for "
