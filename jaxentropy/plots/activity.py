@@ -36,6 +36,7 @@ def firing_states(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = ax or new_axes()
     names = drawn_networks(profile)
+    line = 0.8 if profile.sizes["layer"] * len(names) <= 24 else 0.2
     for place, name in enumerate(names):
         one = of_network(profile, name)[["never_on", "never_off"]].mean("seed")
         never, always = 100 * one.never_on.values, 100 * one.never_off.values
@@ -43,7 +44,7 @@ def firing_states(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
         foot = np.zeros(len(never))
         for share, color in ((never, OFF), (100 - never - always, SOMETIMES), (always, ON)):
             edge = network_look(name, place)[0]
-            ax.bar(x, share, 0.72 / len(names), bottom=foot, color=color, edgecolor=edge, linewidth=0.8)
+            ax.bar(x, share, 0.72 / len(names), bottom=foot, color=color, edgecolor=edge, linewidth=line)
             foot = foot + share
     ax.set_ylim(0, 100)
     ax.set_ylabel("neurons (%)")

@@ -112,7 +112,7 @@ def information_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     ax = ax or new_axes()
     names = network_names(profile)
-    ends, top = [], 0.02
+    ends, top = [], 0.1
     for place, name in enumerate(names):
         color, marker = network_look(name, place)
         by_seed = of_network(profile, name).neuron_information.transpose("seed", "layer").values
@@ -124,7 +124,7 @@ def information_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
         ends.append((float(mean[-1]), network_title(name), color))
         top = max(top, np.nanmax(by_seed, initial=0))
     ax.set_ylim(0, 1.08 * top)
-    ax.set_ylabel("information about the class\nin a neuron's state, I(A;Y) (bits)")
+    ax.set_ylabel("information I(A;Y) (bits)")
     depth_axis(ax, profile)
     name_ends(ax, [end for end in ends if end[1]])
     return ax

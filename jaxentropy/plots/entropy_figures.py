@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +12,18 @@ from jaxentropy.base.markdown import extent
 from jaxentropy.plots.finding import finding
 from jaxentropy.plots.neuron_panel import draw_neurons, draw_silent, neuron_ends
 from jaxentropy.plots.pattern_panel import draw_pattern, pattern_ends, pattern_heading
-from jaxentropy.plots.style import LETTER, MEAN, SMALL, TEXT, below_axis, longest_line, name_ends, small_text, styled
+from jaxentropy.plots.style import (
+    LETTER,
+    MEAN,
+    SMALL,
+    TEXT,
+    below_axis,
+    longest_line,
+    name_ends,
+    placed_figure,
+    small_text,
+    styled,
+)
 
 _COLUMN, _LEFT, _EDGE = 3.5, 0.52, 0.05
 _NEURONS, _SILENT, _PATTERN = 1.75, 0.3, 1.3
@@ -91,7 +101,7 @@ def _sheet(
     wide = _COLUMN - _LEFT - right
     heads = {n: textwrap.wrap(headings[n], 44) for n in profiles}
     notes = {n: [line for part in _note(p) for line in textwrap.wrap(part, 58)] for n, p in profiles.items()}
-    names = {n: "\n".join(textwrap.fill(line, 56) for line in pattern_heading(p)) for n, p in patterns.items()}
+    names = {n: "\n".join(textwrap.fill(line, 58) for line in pattern_heading(p)) for n, p in patterns.items()}
     top = 0.06 + 0.22 * bool(title)
     above = top + max(_HEAD * len(heads[n]) + _LINE * len(notes[n]) for n in profiles) + 0.1
     between = 0.14 + _LINE * max(name.count("\n") + 1 for name in names.values())
@@ -99,7 +109,7 @@ def _sheet(
     feet = (below + _PATTERN + between + _SILENT + _GAP, below + _PATTERN + between, below)
     height = feet[0] + _NEURONS + above
     size = (_COLUMN * len(profiles), height)
-    figure = plt.figure(figsize=size, layout="none")
+    figure = placed_figure(*size)
     columns = []
     for k, name in enumerate(profiles):
         axes = [

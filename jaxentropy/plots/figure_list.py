@@ -35,8 +35,11 @@ from jaxentropy.plots.style import (
     network_look,
     network_names,
     network_title,
+    placed_figure,
+    short_names,
     small_text,
     styled,
+    wrapped,
 )
 from jaxentropy.recording.recording import Recording
 
@@ -139,9 +142,10 @@ def information_figure(profile: xr.Dataset) -> Figure:
 @styled
 def firing_figure(profile: xr.Dataset) -> Figure:
     """Shares of neurons that are never, sometimes and always on, the networks side by side."""
-    figure, ax = _one_panel(profile, 1.0, "Neurons that are never, sometimes, and always on")
-    firing_states(profile, ax)
     names = drawn_networks(profile)
+    right = 0.4 + LETTER * max(10, *(longest_line(f"right: {name}") for name in names))
+    figure, ax = _one_panel(profile, right, "Neurons that are never, sometimes, and always on")
+    firing_states(profile, ax)
     handles: list[Patch] = [
         Patch(facecolor=color, edgecolor=MEAN, linewidth=0.6, label=label)
         for color, label in ((ON, "always on"), (SOMETIMES, "sometimes"), (OFF, "never on"))
@@ -150,7 +154,7 @@ def firing_figure(profile: xr.Dataset) -> Figure:
         sides = ("left: ", "right: ") if len(names) == 2 else [""] * len(names)
         looks = [network_look(name, place)[0] for place, name in enumerate(names)]
         handles += [
-            Patch(facecolor="none", edgecolor=color, label=f"{side}{name}")
+            Patch(facecolor="none", edgecolor=color, label=wrapped(f"{side}{name}"))
             for color, side, name in zip(looks, sides, names, strict=True)
         ]
     figure.legend(handles=handles, loc="center right", frameon=False, fontsize=SMALL, handlelength=1.2)
@@ -166,7 +170,7 @@ def _one_panel(profile: xr.Dataset, right: float, title: str) -> tuple[Figure, A
     wide = 3.5 - 0.62 - right
     below = below_axis(profile, wide)
     height = below + 1.8 + 0.32 + 0.125 * len(lines)
-    figure = plt.figure(figsize=(3.5, height), layout="none")
+    figure = placed_figure(3.5, height)
     figure.suptitle(title, x=0.015, y=1 - 0.06 / height, ha="left", va="top", fontsize=8, weight="bold")
     figure.text(0.015, 1 - 0.22 / height, "\n".join(lines), va="top", fontsize=SMALL, color=TEXT)
     ax = figure.add_axes((0.62 / 3.5, below / height, wide / 3.5, 1.8 / height))
@@ -188,25 +192,27 @@ def total_correlation_figure(profile: xr.Dataset) -> Figure:
 
 @styled
 def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
-    """Activation patterns of the most frequent class, layer by layer, for each network."""
+    """Activation patterns of the most frequent class, layer by layer, for each network; of many layers, eight."""
     first = next(iter(recordings.values()))
-    label = int(np.bincount(first.labels).argmax())
+    label = first.class_names[int(np.bincount(first.labels).argmax())]
+    shown = np.unique(np.linspace(0, len(first.layers) - 1, 8).round().astype(int))
+    wide = max(1.3 * len(shown), 4) + 0.5
     figure, axes = plt.subplots(
-        len(recordings), len(first.layers),
-        figsize=(max(1.3 * len(first.layers), 4) + 0.5, 2.3 * len(recordings) + 0.3), squeeze=False,
+        len(recordings), len(shown), figsize=(wide, 2.3 * len(recordings) + 0.3), squeeze=False
     )  # fmt: skip
     for i, (name, recording) in enumerate(recordings.items()):
-        for k, layer in enumerate(recording.layers):
-            ax = patterns(recording, axes[i, k], layer=layer, label=first.class_names[label])
+        for k, ax in zip(shown, axes[i], strict=True):
+            patterns(recording, ax, layer=recording.layers[k], label=label)
+            _, *rest = ax.get_title().split("\n")
+            ax.set_title("\n".join([short_names(list(recording.layers))[0][k], *rest]), fontsize=8)
             ax.set_ylabel(f"{name}\n{ax.get_ylabel()}" if k == 0 else "")
             ax.set_xlabel("neuron,\nby firing rate" if i == len(recordings) - 1 else "")
             if k:
                 ax.set_yticklabels([])
-    figure.suptitle(
-        f"Activation patterns of class {first.class_names[label]}, layer by layer (black: on)\n"
-        "H: mean entropy of its neurons; constant: share of neurons on for all inputs of the class, or for none",
-        fontsize=9,
-    )
+    which = "layer by layer" if len(shown) == len(first.layers) else f"{len(shown)} of {len(first.layers)} layers"
+    key = "H: mean entropy of the layer's neurons; constant: share of these on for all inputs of the class, or for none"
+    title = (f"Activation patterns of class {label}, {which} (black: on)", key)
+    figure.suptitle("\n".join(textwrap.fill(line, int(14 * wide)) for line in title), fontsize=9)
     return figure
 
 

@@ -21,16 +21,16 @@ def finding(profile: xr.Dataset) -> str:
         said = ", ".join(
             f"{value[0]:.2f} bits {name or ''}".strip() for name, value in zip(names, entropy, strict=True)
         )
-        course = f"Neuron entropy of one layer: {said}"
+        course = f"Mean neuron entropy of one layer: {said}"
     else:
         courses = [_course(value) for value in entropy]
         if len(set(courses)) == 1:
             together = ", trained or not" if names == ["trained", "untrained"] else ", in all networks"
-            course = f"Neuron entropy {courses[0]}{together * (len(names) > 1)}"
+            course = f"Mean neuron entropy {courses[0]}{together * (len(names) > 1)}"
         elif len(names) == 2:
-            course = "Neuron entropy " + "; ".join(f"{c}, {name}" for c, name in zip(courses, names, strict=True))
+            course = "Mean neuron entropy " + "; ".join(f"{c}, {name}" for c, name in zip(courses, names, strict=True))
         else:
-            course = "Neuron entropy against depth"
+            course = "Mean neuron entropy against depth"
     if {"trained", "untrained"} <= set(names):
         trained, untrained = (means[names.index(name)].neuron_information.values for name in ("trained", "untrained"))
         course += f"; {_added(trained - untrained)}"

@@ -37,7 +37,7 @@ def pattern_heading(profile: xr.Dataset) -> list[str]:
     what = {
         "exact": "exact",
         "bracket": f"{confidence} % brackets",
-        "plug-in": f"{ESTIMATOR_NAMES[_estimator(profile)]}, hollow where the sample is too small",
+        "plug-in": f"{ESTIMATOR_NAMES[_estimator(profile)]} (hollow: sample too small)",
     }
     lines = [f"Joint pattern: {what[kind]}"]
     drawn = profile.n.values[profile.n.values > 0]

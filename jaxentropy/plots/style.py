@@ -105,7 +105,7 @@ def draw_points(
 
 def depth_axis(ax: Axes, profile: xr.Dataset, *, named: bool = True) -> list[int]:
     """Label the x-axis with the profile's layers, as many as there is room for; returns the places of those."""
-    names, shared = _short_names([str(n) for n in profile.layer.values])
+    names, shared = short_names([str(n) for n in profile.layer.values])
     room = _inches(ax)[0] / len(names)
     tilted = max(map(len, names)) * LETTER > room
     every = int(np.ceil(0.16 / room)) if tilted else 1
@@ -117,18 +117,18 @@ def depth_axis(ax: Axes, profile: xr.Dataset, *, named: bool = True) -> list[int
         for label in ax.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
     if named:
-        ax.set_xlabel("layer, by depth" + (f" ({shared})" if shared else ""))
+        ax.set_xlabel("layer, by depth" + (f" ({_cut(shared, 32)})" if shared else ""))
     return places
 
 
 def below_axis(profile: xr.Dataset, width: float) -> float:
     """Inches that the names and the label of a depth axis need, if it is so wide."""
-    longest = max(map(len, _short_names([str(n) for n in profile.layer.values])[0])) * LETTER
+    longest = max(map(len, short_names([str(n) for n in profile.layer.values])[0])) * LETTER
     tilted = longest > width / profile.sizes["layer"]
     return 0.38 + (0.75 * longest if tilted else 0)
 
 
-def _short_names(names: list[str]) -> tuple[list[str], str]:
+def short_names(names: list[str]) -> tuple[list[str], str]:
     """Names without the parts that all share, if some are long, and these parts; what is still long, cut in front."""
     shared = ""
     if len(names) > 1 and max(map(len, names)) > _LONGEST_NAME:
@@ -137,7 +137,11 @@ def _short_names(names: list[str]) -> tuple[list[str], str]:
         if all(inner) and len(set(inner)) == len(names):
             shared = f"{names[0][:front]}…{names[0][len(names[0]) - back :]}"
             names = inner
-    return [n if len(n) <= _LONGEST_NAME else "…" + n[1 - _LONGEST_NAME :] for n in names], shared.strip("…")
+    return [_cut(name, _LONGEST_NAME) for name in names], shared.strip("…")
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def _shared_front(names: list[str]) -> int:
@@ -164,16 +168,17 @@ End = tuple[float, str, str]
 
 def longest_line(name: str) -> int:
     """Letters of the longest line of a name at the end of a line."""
-    return max(map(len, _wrapped(name).splitlines()), default=0)
+    return max(map(len, wrapped(name).splitlines()), default=0)
 
 
-def _wrapped(name: str) -> str:
+def wrapped(name: str) -> str:
+    """A name in lines that are short enough for a margin."""
     return "\n".join(textwrap.fill(line, 18) for line in name.split("\n"))
 
 
 def name_ends(ax: Axes, ends: Sequence[End]) -> None:
     """Write names right of the axes, each at its height ``(y, text, colour)`` or as near as the others leave room."""
-    ends = [(y, _wrapped(text), color) for y, text, color in reversed(ends) if np.isfinite(y)]  # the first on top
+    ends = [(y, wrapped(text), color) for y, text, color in reversed(ends) if np.isfinite(y)]  # the first on top
     ends.sort(key=lambda end: end[0])
     if not ends:
         return
@@ -198,6 +203,13 @@ def _inches(ax: Axes) -> tuple[float, float]:
     figure, box = ax.get_figure(root=True), ax.get_position()
     assert figure is not None  # axes without a figure are none to draw on
     return box.width * figure.get_figwidth(), box.height * figure.get_figheight()
+
+
+def placed_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, whose axes stay where they are put."""
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    figure.set_layout_engine("none")  # made with "none", it would get the house's engine when it is saved
+    return figure
 
 
 def new_axes() -> Axes:

@@ -66,7 +66,7 @@ def test_a_figure_that_nobody_named_is_shown_under_its_own_title(tmp_path, monke
     je.save_profile(je.profile({"recorded": recording}, bootstrap=0, bounds=False), report_folder / "profile.nc")
     (report_folder / "config.toml").write_text('jaxentropy = "0.1.0"\ncommand = "analyze"\n')
 
-    def figures(profile, recordings):
+    def figures(profile, recordings, streamed=None):
         named, unnamed = plt.figure(), plt.figure()
         named.suptitle("What is new")
         return {"new": named, "unnamed": unnamed}
