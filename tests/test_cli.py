@@ -163,6 +163,8 @@ def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
         assert (tmp_path / "both" / model / "profile.nc").exists()
         assert f"]({model}/figures/patterns.png)" in joined
         assert (tmp_path / "both" / model / "figures" / "patterns.png").exists()
+    assert "](figures/entropy-by-depth.png)" in joined
+    assert (tmp_path / "both" / "figures" / "entropy-by-depth.png").exists()
     status, again, _ = command(capsys, "report", tmp_path / "both")
     assert status == 0
     assert again == out

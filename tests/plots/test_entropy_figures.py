@@ -213,6 +213,7 @@ def assert_readable(figure) -> None:
     for (one, a), (two, b) in itertools.combinations(shown, 2):
         apart = min(a.x1, b.x1) - max(a.x0, b.x0) < 1 or min(a.y1, b.y1) - max(a.y0, b.y0) < 1
         assert apart, (one, two)
+    plots.close(figure)
 
 
 def test_every_name_can_be_read(bracketed, streamed, unusual):
