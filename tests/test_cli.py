@@ -69,7 +69,7 @@ def finished(toy_file, tmp_path_factory):
 def one_figure(monkeypatch):
     """One small figure in place of all: for tests of everything else."""
 
-    def figures(profile, recordings):
+    def figures(profile, recordings, streamed=None):
         figure, ax = plt.subplots(figsize=(2, 1))
         ax.plot(profile.layer.values, np.arange(profile.sizes["layer"]))
         return {"patterns": figure}
@@ -88,7 +88,7 @@ def tree(folder) -> set[str]:
 
 
 def test_run_writes_a_whole_folder(finished):
-    figures = ("entropy-by-depth", "information-by-depth", "patterns", "firing-rates", "rank-frequency")
+    figures = ("entropy-by-depth", "information-by-depth", "patterns", "firing-rates")
     assert tree(finished) == {
         "config.toml", "profile.nc", "summary.md",
         *(f"recordings/{kind}-seed{s:03d}.npz" for kind in ("trained", "untrained") for s in (0, 1)),
@@ -171,6 +171,8 @@ def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
         assert (tmp_path / "both" / model / "profile.nc").exists()
         assert f"]({model}/figures/patterns.png)" in joined
         assert (tmp_path / "both" / model / "figures" / "patterns.png").exists()
+    assert "](figures/entropy-by-depth.png)" in joined
+    assert (tmp_path / "both" / "figures" / "entropy-by-depth.png").exists()
     status, again, _ = command(capsys, "report", tmp_path / "both")
     assert status == 0
     assert again == out

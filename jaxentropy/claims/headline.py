@@ -12,7 +12,7 @@ from jaxentropy.claims.facts import LONGEST_NAME, Facts, constants_decide, steps
 from jaxentropy.claims.words import number_of
 from jaxentropy.estimators.trust import MIN_INPUTS
 
-_ROOM = 340
+_ROOM = 440
 """Characters of a line. What has no room is left out, from the end, and the line says so."""
 _PATTERN_CLAIMS = {
     "falls exactly": "falls exactly",
@@ -25,27 +25,37 @@ _PATTERN_CLAIMS = {
 """What is established of the joint pattern's entropy, and how it is said."""
 
 
-def headline(profile: xr.Dataset, table: xr.Dataset) -> str:
-    """Three lines, ``Clear: …``, ``Unknown: …`` and ``Next: …``, of a profile with all dimensions and its words."""
+def headline(profile: xr.Dataset, table: xr.Dataset, streamed: tuple[xr.Dataset, xr.Dataset] | None = None) -> str:
+    """Three lines, ``Clear: …``, ``Unknown: …`` and ``Next: …``, of a profile with all dimensions and its words.
+
+    ``streamed`` is the same of a stream of inputs, which says more of the joint pattern's entropy.
+    """
     facts = Facts(profile, table)
-    clear = _joined(_clear(facts), ". ") or "nothing yet"
+    stream = None if streamed is None else Facts(*streamed)
+    clear = _joined(_clear(facts, stream), ". ") or "nothing yet"
     if facts.exact:
         unknown = "nothing: every input was listed, so all numbers are exact"
     else:
-        unknown = _joined(_unknown(facts), "; ") or "nothing that was asked"
-    return f"Clear: {clear}.\nUnknown: {unknown}.\nNext: {_joined(_next(facts), '; ') or 'nothing left to do'}."
+        unknown = _joined(_unknown(facts, stream), "; ") or "nothing that was asked"
+    return f"Clear: {clear}.\nUnknown: {unknown}.\nNext: {_joined(_next(facts, stream), '; ') or 'nothing left to do'}."
 
 
 # ---- Clear
 
 
-def _clear(facts: Facts) -> list[str]:
+def _clear(facts: Facts, stream: Facts | None) -> list[str]:
     parts = _neurons(facts) if facts.judges_steps else _level(facts)
     if facts.exact and len(facts.layers) > 1:  # an empty class is undecided too
         words = facts.words.neuron.isel({"class": np.flatnonzero(facts.profile.n.values)})
         differing = number_of(words, "undecided")
         parts += [f"seeds differ in {differing} of {words.size} cells (class and step)"] * bool(differing)
-    return [*parts, *_patterns(facts), *_information(facts)]
+    patterns = _patterns(facts) if stream is None else [f"{_over(stream)}, {text}" for text in _patterns(stream)]
+    return [*parts, *patterns, *_information(facts)]
+
+
+def _over(stream: Facts) -> str:
+    """``over 1,000,000 augmented draws of class 0``."""
+    return f"over a stream of {extent(stream.profile.n.values)} draws of {_classes(stream.profile['class'].values)}"
 
 
 def _neurons(facts: Facts) -> list[str]:
@@ -180,13 +190,14 @@ def _information(facts: Facts) -> list[str]:
 # ---- Unknown
 
 
-def _unknown(facts: Facts) -> list[str]:
+def _unknown(facts: Facts, stream: Facts | None) -> list[str]:
     profile = facts.profile
     parts = [
         f"{_classes(profile['class'].values[profile.copies.values])}: inputs look like copies of each other, so that "
         "error bars are too small and patterns are not judged"
     ] * bool(profile.copies.any())
-    parts += _open_patterns(facts) if len(facts.layers) > 1 else []
+    if len(facts.layers) > 1:
+        parts += _open_patterns(facts) if stream is None else _open_streamed(stream)
     if len(facts.layers) < 2:
         parts.append("whether entropy falls with depth: there is one layer, and so no step to judge")
     elif not facts.judges_steps:
@@ -244,6 +255,14 @@ def _open_patterns(facts: Facts) -> list[str]:
     return [f"{text}: {' and '.join(reasons)}"]
 
 
+def _open_streamed(stream: Facts) -> list[str]:
+    """Where even a stream's brackets overlap."""
+    undecided, cells = number_of(stream.words.pattern, "undecided"), stream.words.pattern.size
+    if not undecided:
+        return []
+    return [f"the joint pattern's entropy in {undecided} of {cells} cells (class and pair of layers): brackets overlap"]
+
+
 def _open_steps(facts: Facts) -> list[str]:
     """At which steps the mean neuron entropy is undecided."""
     undecided = np.flatnonzero((facts.words.neuron_mean == "undecided").values)
@@ -270,22 +289,23 @@ def _classes(names: Sequence | np.ndarray) -> str:
 # ---- Next
 
 
-def _next(facts: Facts) -> list[str]:
+def _next(facts: Facts, stream: Facts | None) -> list[str]:
     profile, table, several = facts.profile, facts.words, len(facts.layers) > 1
-    open_pattern = several and bool(_open_patterns(facts))
+    patterns = _open_patterns(facts) if stream is None else _open_streamed(stream)
+    open_pattern = several and bool(patterns)
     parts = []
     if not facts.exact:
         if bool(profile.copies.any()):
             parts.append("take one of each copy, or draw new inputs")
         if several and not facts.judges_steps:
             parts.append("record the bits of fewer inputs in one place (je.record), for error bars")
-        elif not has_brackets(profile) and open_pattern:
+        elif not has_brackets(profile) and open_pattern and stream is None:
             parts.append("make the brackets too (bounds)")
         undecided_step = facts.judges_steps and bool((table.neuron_mean == "undecided").any())
         if open_pattern or undecided_step or bool((profile.n < MIN_INPUTS).any()):
-            stream = profile.attrs.get("population", "sample") == "stream"
-            more = "" if stream else ", such as a stream of augmented ones (je.Augment)"
-            parts.append(f"a longer stream of inputs{more}" if stream else f"more inputs of the same kind{more}")
+            streams = stream is not None or profile.attrs.get("population", "sample") == "stream"
+            more = "a longer stream of inputs, or other classes"
+            parts.append(more if streams else "more inputs of the same kind, such as augmented ones (je.Augment)")
     if not several:
         parts.append("record more layers, to see how entropy goes with depth")
     if len(facts.networks) < 2:

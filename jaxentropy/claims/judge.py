@@ -94,7 +94,13 @@ class Verdict:
         return "\n\n".join(part for part in (self.text, self.markdown()) if part) + "\n"
 
 
-def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_effect: float = 0.002) -> Verdict:
+def verdict(
+    profile: xr.Dataset,
+    estimator: str = "chao_wang_jost",
+    *,
+    smallest_effect: float = 0.002,
+    streamed: xr.Dataset | None = None,
+) -> Verdict:
     """Judge each class and each step from a layer to the next; of the pattern entropy, each pair of layers.
 
     >>> states = np.random.default_rng(0).random((200, 4)) < 0.5
@@ -142,6 +148,9 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
         estimator: which of the profile's pattern entropies to judge where brackets do not decide.
         smallest_effect: bits a neuron; a change of neuron entropy that is smaller is not worth a word: *undecided*.
 
+        streamed: a profile of the same layers over a stream; the headline takes from it what is known of the joint
+            pattern's entropy. The table and the text are of ``profile`` alone.
+
     Raises:
         InputError: a profile of recordings with ``bootstrap=0``, or without this estimator, or of an earlier version; a
             negative effect.
@@ -151,6 +160,13 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
     full = _checked(profile)
     if is_exact(full):
         return _exact_verdict(full)
+    stream = None
+    if streamed is not None:
+        if profile.layer.values.tolist() != streamed.layer.values.tolist():
+            raise InputError(
+                "verdict: the profile and the streamed one have different layers; expected the same network"
+            )
+        stream = _checked(streamed), verdict(streamed, estimator, smallest_effect=smallest_effect).table
     if estimator not in profile.estimator.values:
         raise InputError(
             f"verdict: the profile has no estimator '{estimator}', only {', '.join(profile.estimator.values)}"
@@ -166,7 +182,7 @@ def verdict(profile: xr.Dataset, estimator: str = "chao_wang_jost", *, smallest_
         table["excess"] = _judge_mean(full, "excess_fall", smallest_effect, "more", "less")
     if "twin_difference" in full:
         table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
-    return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table))
+    return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table, stream))
 
 
 def _exact_verdict(full: xr.Dataset) -> Verdict:

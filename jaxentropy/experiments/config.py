@@ -13,9 +13,12 @@ from jaxentropy.networks.models import ACTIVATIONS
 from jaxentropy.profiling.bootstrap import REPLICATES
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3},
-    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3},
+    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3, "draws": 1_000_000},
+    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3, "draws": 0},
 }
+_FULL_DRAWS = 100_000
+EXACT = {"model": ("mlp",), "widths": (64, 64, 64), "epochs": 40, "seeds": 3, "learning_rate": 3e-3}
+"""The network on the task of which every input is listed."""
 
 
 def _by_model(metavar: str, defaults: str):
@@ -58,8 +61,17 @@ class Config:
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = REPLICATES
     """Replicates of the bootstrap behind the verdict."""
-    bounds: bool = True
-    """Whether the joint pattern's entropy gets its bracket: the longest part of a profile."""
+    draws: Annotated[int | None, _by_model("INT", "1000000, cnn 0")] = None
+    """Draws from a stream of augmented images (shifted, rotated, scaled) of each of the stream's classes, for brackets
+    that a few hundred images cannot give; 0 leaves it out."""
+    stream_classes: tuple[str, ...] = ()
+    """The stream's classes, by name; by default the first class."""
+    task: str = "task:modular-addition:23"
+    """Beside several networks: a small task of which every input is listed, so that all entropies are exact; none."""
+    bounds: bool = False
+    """Whether the joint pattern's entropy gets a bracket from the recorded images too: minutes, and mostly wide."""
+    full: bool = False
+    """All there is: with the brackets of the recorded images, a stream for each network, and every figure."""
 
     def __post_init__(self):
         for name in self.model:
@@ -67,6 +79,8 @@ class Config:
                 raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
         if self.activation not in ACTIVATIONS:
             raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
+        if self.task != "none" and not self.task.startswith("task:"):
+            raise InputError(f"unknown task '{self.task}'; give task:NAME:SIZE, or none")
         if self.split not in (None, *SPLITS):
             raise InputError(f"unknown split '{self.split}'; choose from {', '.join(SPLITS)}")
         if not self.model or len(set(self.model)) != len(self.model):
@@ -77,7 +91,7 @@ class Config:
                 raise InputError(f"{name} are {' '.join(map(str, sizes)) or 'empty'}; expected numbers of 1 or more")
         for name, least in (
             ("convolutions", 1), ("epochs", 0), ("seeds", 1), ("seed", 0), ("batch_size", 1), ("shuffles", 0),
-            ("bootstrap", 0),
+            ("bootstrap", 0), ("draws", 0),
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < least:
@@ -88,5 +102,15 @@ class Config:
     def of(self, model: str) -> "Config":
         """The settings of one network, with its defaults filled in."""
         defaults = _DEFAULTS[model] | {"split": "all" if self.dataset.startswith("task:") else "train"}
+        if self.full:
+            defaults |= {"draws": defaults["draws"] or _FULL_DRAWS}
         filled = {k: v for k, v in defaults.items() if getattr(self, k) is None}
-        return dataclasses.replace(self, model=(model,), **filled)
+        return dataclasses.replace(self, model=(model,), bounds=self.bounds or self.full, **filled)
+
+    def parts(self) -> "dict[str, Config]":
+        """The settings of each network of a run by its name: of each model, and beside several the exact task."""
+        found = {model: self.of(model) for model in self.model}
+        if len(found) > 1 and self.task != "none":
+            task = dataclasses.replace(self, **EXACT, dataset=self.task, split=None, draws=0)
+            found["exact"] = task.of("mlp")
+        return found

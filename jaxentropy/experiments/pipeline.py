@@ -14,8 +14,11 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import open_npz
+from jaxentropy.base.streams import Stream
 from jaxentropy.capture import sown
+from jaxentropy.counting.tallying import tally
 from jaxentropy.datasets import Dataset, load
+from jaxentropy.datasets.augment import Augment
 from jaxentropy.experiments.config import Config
 from jaxentropy.networks.models import CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
@@ -23,10 +26,11 @@ from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
-from jaxentropy.reports.folder import PROFILE, RECORDINGS, claim, refuse_other, refuse_other_data
+from jaxentropy.reports.folder import PROFILE, RECORDINGS, STREAMED, claim, refuse_other, refuse_other_data
 
 _RECORD_BATCH = 1000
 _BRACKETS = "brackets"
+_DRAWS = "draws"
 
 
 def run(
@@ -55,24 +59,34 @@ def run(
         InputError: a data set that is not there, or a folder that is not ours or holds another run.
     """
     out = Path(out)
-    folders = {model: out if len(config.model) == 1 else out / model for model in config.model}
-    configs = {model: config.of(model) for model in config.model}
-    whole = configs[config.model[0]] if len(config.model) == 1 else config
+    parts = config.parts()
+    several = len(parts) > 1
+    whole = config if several else next(iter(parts.values()))
     refuse_other(out, "run", dataclasses.asdict(whole))
-    say(f"loading {config.dataset}")
-    data = load(config.dataset, download=download)
-    refuse_other_data(out, config.dataset, data.digest())
-    for one in configs.values():  # a model that does not fit the images fails before anything is written
-        network = build(one, len(data.class_names))
-        jax.eval_shape(network.init, jax.random.key(0), jnp.asarray(data.train_images[:1]))
-    if len(config.model) > 1:
-        claim(out, "run", dataclasses.asdict(config) | {"parts": config.model, "data": data.digest()})
-    for model, folder in folders.items():
+    data = {}
+    for one in parts.values():  # what does not fit fails before anything is written
+        if one.dataset not in data:
+            say(f"loading {one.dataset}")
+            data[one.dataset] = load(one.dataset, download=download)
+        network = build(one, len(data[one.dataset].class_names))
+        jax.eval_shape(network.init, jax.random.key(0), jnp.asarray(data[one.dataset].train_images[:1]))
+        stream_of(one, data[one.dataset])
+    main = data[config.dataset].digest()
+    refuse_other_data(out, config.dataset, main)
+    if several:
+        claim(out, "run", dataclasses.asdict(config) | {"parts": list(parts), "data": main})
+    folders = {name: out / name if several else out for name in parts}
+    for name, one in parts.items():
+        folder, own = folders[name], data[one.dataset]
         if not (folder / PROFILE).exists():
-            claim(folder, "run", dataclasses.asdict(configs[model]) | {"data": data.digest()})
-            save_profile(_profile(configs[model], data, folder, progress, say), folder / PROFILE)
-            shutil.rmtree(folder / _BRACKETS, ignore_errors=True)
-    return {model: load_profile(folder / PROFILE) for model, folder in folders.items()}
+            claim(folder, "run", dataclasses.asdict(one) | {"data": own.digest()})
+            result, streamed = _profiles(one, own, folder, progress, say)
+            if streamed is not None:
+                save_profile(streamed, folder / STREAMED)
+            save_profile(result, folder / PROFILE)
+            for made in (_BRACKETS, _DRAWS):
+                shutil.rmtree(folder / made, ignore_errors=True)
+    return {name: load_profile(folder / PROFILE) for name, folder in folders.items()}
 
 
 def analyze(
@@ -142,8 +156,19 @@ def build(config: Config, num_classes: int) -> nn.Module:
     return CNN(config.channels, config.widths, num_classes, config.activation, config.convolutions)
 
 
-def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]) -> xr.Dataset:
-    """Train (or restore), record (or load) and profile one network."""
+def stream_of(config: Config, data: Dataset) -> Stream | None:
+    """The stream of augmented images that a one-model configuration asks for, if any."""
+    assert config.split is not None
+    if not config.draws or data.exhaustive:
+        return None
+    classes = config.stream_classes or data.class_names[:1]
+    return Augment().of(data, "train" if config.split == "all" else config.split, classes=classes, seed=config.seed)
+
+
+def _profiles(
+    config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Train (or restore), record (or load) and profile one network: on its images, and on a stream of them."""
     assert config.seeds is not None
     assert config.epochs is not None
     assert config.learning_rate is not None
@@ -192,7 +217,21 @@ def _profile(config: Config, data: Dataset, folder: Path, progress: bool, say: C
         f"{_which(config.split)}"
     )
     result.attrs["backend"] = jax.default_backend()
-    return _with_history(result, networks)
+    stream = stream_of(config, data)
+    streamed = None
+    if stream is not None:
+        say(f"drawing {config.draws} of {stream.text}")
+        untrained, trained = networks.of_seed(0)
+        tallies = {
+            kind: tally(
+                sown(model), variables, stream, until=config.draws, meta={"network": kind, "seed": seeds[0]},
+                checkpoints=folder / _DRAWS / kind, progress=progress,
+            )
+            for kind, variables in (("trained", trained), ("untrained", untrained))
+        }  # fmt: skip
+        streamed = profile(tallies, seed=config.seed, checkpoints=folder / _BRACKETS, progress=progress)
+        streamed.attrs["subject"] = f"{result.attrs['subject'].rpartition(' on ')[0]} on {stream.text}"
+    return _with_history(result, networks), streamed
 
 
 def _which(split: str) -> str:

@@ -6,14 +6,16 @@
     je.plots.save(je.plots.entropy_figure(profile), "entropy.svg")
 """
 
-from jaxentropy.plots.activity import firing_rates, patterns, rank_frequency
+from jaxentropy.plots.activity import firing_rates, firing_states, patterns, rank_frequency
 from jaxentropy.plots.brackets import bracket_by_depth, total_correlation_by_depth
 from jaxentropy.plots.by_depth import entropy_by_depth, information_by_depth
+from jaxentropy.plots.entropy_figures import entropy_figure, hero_figure
 from jaxentropy.plots.figure_list import (
+    class_figure,
     close,
-    entropy_figure,
     figures,
     firing_figure,
+    firing_histogram_figure,
     information_figure,
     patterns_figure,
     rank_figure,
@@ -23,12 +25,16 @@ from jaxentropy.plots.figure_list import (
 
 __all__ = [
     "bracket_by_depth",
+    "class_figure",
     "close",
     "entropy_by_depth",
     "entropy_figure",
     "figures",
     "firing_figure",
+    "firing_histogram_figure",
     "firing_rates",
+    "firing_states",
+    "hero_figure",
     "information_by_depth",
     "information_figure",
     "patterns",

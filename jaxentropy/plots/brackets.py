@@ -12,10 +12,10 @@ from jaxentropy.plots.style import (
     BRACKET,
     CEILING,
     MEAN,
-    class_colors,
+    OTHER,
     depth_axis,
     draw_points,
-    network_color,
+    network_look,
     network_names,
     network_title,
     new_axes,
@@ -61,8 +61,7 @@ def bracket_by_depth(
     top = float(profile[f"{stem}_upper"].max().fillna(1e-3))
     if has_bracket(one):
         for limit in _limits(one, quantity):
-            for name, color in class_colors(profile):
-                ax.plot(x, limit.sel({"class": name}).values, color=color, lw=0.8, alpha=0.8, zorder=2)
+            ax.plot(x, limit.values, color=OTHER, lw=0.8, alpha=0.7, zorder=2)
         draw_mean_bracket(ax, profile, one, quantity, edge=1.8)
     else:
         ax.text(0.5, 0.6, "no brackets", transform=ax.transAxes, ha="center", va="center")
@@ -76,7 +75,8 @@ def bracket_by_depth(
             draw_points(ax, x, estimates.values, one.saturated.any(["seed", "class"]).values, MEAN, 5)
     ax.set_ylim(0, 1.05 * top)
     ax.set_ylabel(label)
-    return depth_axis(ax, profile)
+    depth_axis(ax, profile)
+    return ax
 
 
 def total_correlation_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -95,14 +95,14 @@ def total_correlation_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> A
         one = of_network(profile, name)
         x = np.arange(1, profile.sizes["layer"] + 1) + (k - (len(shown) - 1) / 2) * 0.8 / len(shown)
         low, high = _mean_limits(profile, one, "total_correlation")
-        color, wide = network_color(name or ""), 0.7 / len(shown)
+        color, wide = network_look(name, k)[0], 0.7 / len(shown)
         label = f"{network_title(name)}\nmean of classes".strip()
         ax.bar(x, high - low, wide, bottom=low, color=color, alpha=0.75, lw=0, label=label)
         lower, upper = _limits(one, "total_correlation")
         ax.vlines(x, lower.min("class").values, upper.max("class").values, color=color, lw=1)
     ax.set_ylim(bottom=0)
     ax.set_ylabel(_BRACKETED["total_correlation"][1])
-    depth_axis(ax, profile).set_xlim(0.5, profile.sizes["layer"] + 0.5)
+    depth_axis(ax, profile)
     return ax
 
 

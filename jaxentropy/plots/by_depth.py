@@ -1,4 +1,4 @@
-"""Entropies and information against depth."""
+"""Entropies by class, and information, against depth."""
 
 import numpy as np
 import xarray as xr
@@ -11,13 +11,14 @@ from jaxentropy.plots.brackets import (
     has_bracket,
 )
 from jaxentropy.plots.style import (
-    INFORMATION,
-    INFORMATION_TEXT,
     MEAN,
-    POOLED,
-    class_colors,
+    OTHER,
     depth_axis,
     draw_points,
+    name_ends,
+    network_look,
+    network_names,
+    network_title,
     new_axes,
     occupied,
     of_network,
@@ -62,10 +63,10 @@ def entropy_by_depth(
         top = draw_ceiling(ax, profile)
     x = np.arange(1, values.sizes["layer"] + 1)
     lines = values.mean("seed", skipna=False)
-    for label, color in class_colors(profile):
+    for label in profile["class"].values:
         line = lines.sel({"class": label}).values
-        ax.plot(x, line, color=color, lw=0.8, alpha=0.8, zorder=2)
-        draw_points(ax, x, line, None if hollow is None else hollow.sel({"class": label}).values, color, 3)
+        ax.plot(x, line, color=OTHER, lw=0.8, alpha=0.7, zorder=2)
+        draw_points(ax, x, line, None if hollow is None else hollow.sel({"class": label}).values, OTHER, 3)
     # a mean over some of the classes only would move when a class drops out; an empty class never counts
     by_seed = occupied(profile, values).mean("class", skipna=False)
     mean = by_seed.mean("seed", skipna=False).values
@@ -93,32 +94,37 @@ def entropy_by_depth(
     ax.set_ylim(0, top)
     what = "entropy per neuron" if quantity == "neuron_entropy" else f"pattern entropy,\n{ESTIMATOR_NAMES[estimator]}"
     ax.set_ylabel(f"{what} (bits)")
-    return depth_axis(ax, profile)
+    depth_axis(ax, profile)
+    return ax
 
 
-def information_by_depth(profile: xr.Dataset, ax: Axes | None = None, *, network: str | None = None) -> Axes:
-    """Pooled against class-conditional neuron entropy; the shaded gap is what a neuron's state says about the class.
+def information_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """What a neuron's state says about the class, I(A;Y), against depth: a line a network, its name at the end.
 
     >>> draw = np.random.default_rng(0).normal
     >>> hidden = {"fc1": draw(size=(20, 4)), "fc2": draw(size=(20, 2))}
     >>> recording = je.Recording.from_activations(hidden, np.arange(20) % 2)
-    >>> profile = je.profile(recording, estimators=("plugin",), bootstrap=0, bounds=False)
-    >>> je.plots.information_by_depth(profile).get_ylabel()
-    'entropy per neuron (bits)'
+    >>> profile = je.profile({"trained": recording}, estimators=("plugin",), bootstrap=0, bounds=False)
+    >>> sorted(text.get_text() for text in je.plots.information_by_depth(profile).texts)
+    ['shuffled labels', 'trained']
+
+    Lines are means over seeds; bars reach from the lowest to the highest seed.
     """
     ax = ax or new_axes()
-    one = of_network(profile, network).mean("seed")
-    share = profile.n / profile.n.sum()
-    x = np.arange(1, profile.sizes["layer"] + 1)
-    pooled = one.neuron_entropy_pooled.values
-    conditional = (one.neuron_entropy.fillna(0) * share).sum("class").values
-    ax.fill_between(x, conditional, pooled, color=INFORMATION, alpha=0.25, lw=0, label="information I(A;Y)")
-    ax.plot(x, pooled, color=POOLED, marker="o", ms=4, lw=1.6, label="pooled H(A)")
-    ax.plot(x, conditional, color=INFORMATION, marker="o", ms=4, lw=1.6, label="class-conditional H(A|Y)")
-    ax.annotate(
-        f"{pooled[-1] - conditional[-1]:.2f}", (x[-1], (pooled[-1] + conditional[-1]) / 2),
-        xytext=(6, 0), textcoords="offset points", va="center", fontsize=8, color=INFORMATION_TEXT,
-    )  # fmt: skip
-    ax.set_ylim(0, 1.02)
-    ax.set_ylabel("entropy per neuron (bits)")
-    return depth_axis(ax, profile)
+    names = network_names(profile)
+    ends, top = [], 0.1
+    for place, name in enumerate(names):
+        color, marker = network_look(name, place)
+        by_seed = of_network(profile, name).neuron_information.transpose("seed", "layer").values
+        x, mean = np.arange(1, by_seed.shape[1] + 1) + 0.05 * (place - (len(names) - 1) / 2), by_seed.mean(0)
+        ax.plot(x, mean, color=color, lw=1.4, marker=marker, ms=4, zorder=3, clip_on=False)
+        if len(by_seed) > 1:
+            reach = np.abs(np.stack([by_seed.min(0), by_seed.max(0)]) - mean)
+            ax.errorbar(x, mean, reach, fmt="none", ecolor=color, elinewidth=0.9, capsize=2)
+        ends.append((float(mean[-1]), network_title(name), color))
+        top = max(top, np.nanmax(by_seed, initial=0))
+    ax.set_ylim(0, 1.08 * top)
+    ax.set_ylabel("information I(A;Y) (bits)")
+    depth_axis(ax, profile)
+    name_ends(ax, [end for end in ends if end[1]])
+    return ax

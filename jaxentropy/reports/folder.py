@@ -11,9 +11,10 @@ from typing import Any
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import write_text
 
-CONFIG, PROFILE, SUMMARY, FIGURES, RECORDINGS = (
+CONFIG, PROFILE, STREAMED, SUMMARY, FIGURES, RECORDINGS = (
     "config.toml",
     "profile.nc",
+    "stream.nc",  # if there: a profile of the same layers from a longer stream of inputs
     "summary.md",
     "figures",
     "recordings",

@@ -11,9 +11,9 @@ from jaxentropy.profiling.exact import ESTIMATOR
 NO_VERDICT = "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0."
 
 
-def summary(profile: xr.Dataset) -> str:
-    """The profile and its verdict as Markdown: the answer first, then the numbers, then the grounds."""
-    found = verdict_of(profile)
+def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> str:
+    """The profile and its verdict as Markdown: the answer, the numbers, the grounds; then those of a stream."""
+    found = verdict_of(profile, streamed)
     lines = [f"# {profile.attrs.get('subject', 'Entropy of activation patterns')}", ""]
     # bold names, and lines apart: Markdown would join them
     lines += (
@@ -38,14 +38,20 @@ def summary(profile: xr.Dataset) -> str:
     ]
     if found:
         lines += ["## Verdict", "", folded(found.details)]
+    if streamed is not None:
+        lines += [
+            f"## Over a stream: {streamed.attrs.get('population_text', '')}", "",
+            f"{extent(streamed.n.values)} independent draws of class {', '.join(streamed['class'].values)}, first seed.",
+            "", layer_table(streamed), "", folded(verdict(streamed).details),
+        ]  # fmt: skip
     return "\n".join(lines)
 
 
-def verdict_of(profile: xr.Dataset) -> Verdict | None:
+def verdict_of(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> Verdict | None:
     """The verdict; none of a profile that was made without error bars."""
     if profile.attrs.get("source") == "recording" and not profile.attrs.get("bootstrap"):
         return None
-    return verdict(profile)
+    return verdict(profile, streamed=streamed)
 
 
 _COLUMNS = (

@@ -18,6 +18,7 @@ from jaxentropy.claims.facts import Facts, steps_said
 from jaxentropy.claims.judge import Verdict
 from jaxentropy.profiling.reading import with_all_dimensions
 from jaxentropy.reports.folder import FIGURES, SUMMARY
+from jaxentropy.reports.part import Part
 from jaxentropy.reports.summary import NO_VERDICT, verdict_of
 
 WIDTH = 100
@@ -29,7 +30,13 @@ _BY_NETWORK = {"neuron_entropy": "neuron entropy, bits", "neuron_information": "
 _COLOURS = {"Clear": "bold green", "Unknown": "bold yellow", "Next": "bold cyan"}
 
 
-def terminal_text(profile: xr.Dataset, width: int = WIDTH, color: bool = False, plain: bool = False) -> str:
+def terminal_text(
+    profile: xr.Dataset,
+    width: int = WIDTH,
+    color: bool = False,
+    plain: bool = False,
+    streamed: xr.Dataset | None = None,
+) -> str:
     """A profile and its verdict on one screen: at most 23 lines of ``width`` columns, if these are 100 or more.
 
     Args:
@@ -37,14 +44,15 @@ def terminal_text(profile: xr.Dataset, width: int = WIDTH, color: bool = False, 
         width: columns.
         color: whether the text has a terminal's codes for colours.
         plain: whether arrows, dashes and dots are spelled in ASCII.
+        streamed: a profile of the same layers over a stream, whose brackets are shown instead.
     """
-    found = verdict_of(profile)
+    found = verdict_of(profile, streamed)
     facts = Facts(with_all_dimensions(profile), xr.Dataset() if found is None else found.table)
     spell = str.translate if plain else lambda text, _: text
     parts: list[RenderableType] = [
         Text(spell(_title(facts.profile, width - 2 * plain), _ASCII), style="bold"),
         Text(spell(_inputs(facts.profile), _ASCII)),
-        _table(facts, width, plain),
+        _table(_rows(facts, streamed), facts, width, plain),
         Text(),
         _course(facts, found, width, plain),
         _answers(found, plain),
@@ -60,27 +68,25 @@ def terminal_text(profile: xr.Dataset, width: int = WIDTH, color: bool = False, 
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
-def show(profiles: Sequence[xr.Dataset], folder: Path) -> None:
+def show(parts: Sequence[Part], folder: Path) -> None:
     """Print the profiles of a results folder, and where the full text is: in colour on a terminal, else plainly."""
     screen = Console()
     color = screen.is_terminal and not screen.no_color and not screen.legacy_windows
     width = max(min(screen.width, WIDTH), _LEAST_WIDTH) if screen.is_terminal else WIDTH
-    where = (
-        f"The full text is in {folder / SUMMARY}, the figures in {folder if len(profiles) > 1 else folder / FIGURES}"
-    )
+    where = f"The full text is in {folder / SUMMARY}, the figures in {folder if len(parts) > 1 else folder / FIGURES}"
     if len(where) > width:
         where = where.replace(", the figures", ",\nthe figures")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    text = _screens(profiles, width, color, plain=False)
+    text = _screens(parts, width, color, plain=False)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = _screens(profiles, width, color, plain=True)
+        text = _screens(parts, width, color, plain=True)
     print(f"{text}\n{where}".encode(encoding, "replace").decode(encoding))
 
 
-def _screens(profiles: Sequence[xr.Dataset], width: int, color: bool, plain: bool) -> str:
-    return "\n\n".join(terminal_text(profile, width, color, plain) for profile in profiles)
+def _screens(parts: Sequence[Part], width: int, color: bool, plain: bool) -> str:
+    return "\n\n".join(terminal_text(part.profile, width, color, plain, part.streamed) for part in parts)
 
 
 def _title(profile: xr.Dataset, width: int) -> str:
@@ -105,7 +111,7 @@ def _inputs(profile: xr.Dataset) -> str:
     )
 
 
-def _rows(facts: Facts) -> list[list[str]]:
+def _rows(facts: Facts, streamed: xr.Dataset | None) -> list[list[str]]:
     """A quantity's name with its units, and its value at each layer."""
     profile, main = facts.profile, facts.networks[0]
     several = sum(str(name) != "shuffled" for name in profile.network.values) > 1
@@ -121,6 +127,15 @@ def _rows(facts: Facts) -> list[list[str]]:
     if facts.exact:
         patterns = profile.pattern_entropy.sel(network=main).isel(estimator=0).mean(["seed", "class"]).values
         add("pattern entropy, bits", (_number(value, 2) for value in patterns))
+    elif streamed is not None:
+        stream = with_all_dimensions(streamed).mean(["seed", "class"], skipna=False)
+        for network in facts.networks:
+            if network in stream.network.values:
+                own = stream.sel(network=network)
+                cells = (
+                    _bracket(*pair) for pair in zip(own.pattern_lower.values, own.pattern_upper.values, strict=True)
+                )
+                add("stream's bracket, bits", cells, network)
     elif has_brackets(profile):
         limits = (facts.mean(name, main) for name in ("pattern_lower", "pattern_upper"))
         add("pattern bracket, bits", (_bracket(*pair) for pair in zip(*limits, strict=True)))
@@ -128,9 +143,8 @@ def _rows(facts: Facts) -> list[list[str]]:
     return rows
 
 
-def _table(facts: Facts, width: int, plain: bool) -> Table:
+def _table(rows: list[list[str]], facts: Facts, width: int, plain: bool) -> Table:
     """One row a quantity and one column a layer; of many layers the first, the last and some between."""
-    rows = _rows(facts)
     names = short_names([str(layer) for layer in facts.profile.layer.values], _COLUMN_NAME)
     cells = [["", *names], *rows]
     if plain:

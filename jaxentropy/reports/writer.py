@@ -1,22 +1,26 @@
 """A results folder → its ``summary.md`` and figures, drawn from the folder alone, as often as you like."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.profiling.storage import load_profile
 from jaxentropy.recording.recording import Recording
-from jaxentropy.reports.folder import FIGURES, PROFILE, RECORDINGS, SUMMARY, read_config
+from jaxentropy.reports.folder import FIGURES, PROFILE, RECORDINGS, STREAMED, SUMMARY, read_config
+from jaxentropy.reports.part import Part
 from jaxentropy.reports.summary import summary
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def write(folder: str | os.PathLike) -> list[xr.Dataset]:
-    """Draw the figures of a results folder anew, write its ``summary.md``, and return the profile of each network.
 
-    A folder of several networks has a folder for each; all are drawn, and the summaries joined.
+def write(folder: str | os.PathLike) -> list[Part]:
+    """Draw the figures of a results folder anew, write its ``summary.md``, and return what is told of each network.
+
+    A folder of several networks has a folder for each; all are drawn, side by side too, and the summaries joined.
 
     Raises:
         InputError: not a results folder, or one with a missing or damaged file.
@@ -24,38 +28,60 @@ def write(folder: str | os.PathLike) -> list[xr.Dataset]:
     folder = Path(folder)
     parts = list(read_config(folder).get("parts", []))
     if not parts:
-        return [_write_one(folder)[0]]
+        return [_write_one(folder)]
     written = {name: _write_one(folder / name) for name in parts}
-    joined = (text + _figure_section(f"{name}/{FIGURES}", drawn) for name, (_, text, drawn) in written.items())
-    write_text(folder / SUMMARY, "\n".join(joined))
-    return [profile for profile, _, _ in written.values()]
+    together = _draw_together(folder, written)
+    joined = (part.text + _figure_section(f"{name}/{FIGURES}", part.titles) for name, part in written.items())
+    write_text(folder / SUMMARY, "\n".join([*joined, "\n## All networks\n", _pictures(FIGURES, together)]))
+    return list(written.values())
 
 
-def _write_one(folder: Path) -> tuple[xr.Dataset, str, dict[str, str]]:
-    """What ``write`` does for the folder of one network; returns profile, text, and name and title of each figure."""
-    read_config(folder)
+def _write_one(folder: Path) -> Part:
+    """What ``write`` does for the folder of one network."""
+    full = bool(read_config(folder).get("full", False))
     from jaxentropy import plots  # matplotlib: only where something is drawn
 
     profile = load_profile(folder / PROFILE)
+    streamed = load_profile(folder / STREAMED) if (folder / STREAMED).exists() else None
     recordings = {}
     for path in sorted((folder / RECORDINGS).glob("[!.]*.npz")):  # not what a killed run left half-written
         recording = Recording.load(path)
         recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
-    drawn = plots.figures(profile, recordings)
+    titles = _save(folder, plots.figures(profile, recordings, streamed, full))
+    text = summary(profile, streamed)
+    write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
+    return Part(profile, streamed, text, titles)
+
+
+def _draw_together(folder: Path, parts: Mapping[str, Part]) -> dict[str, str]:
+    """The figure of all networks side by side; returns its title by its file's name."""
+    from jaxentropy import plots
+
+    named = {name.upper(): part for name, part in parts.items()}  # parts are models: mlp, cnn
+    streamed = {name: part.streamed for name, part in named.items() if part.streamed is not None}
+    figure = plots.hero_figure({name: part.profile for name, part in named.items()}, streamed)
+    return _save(folder, {"entropy-by-depth": figure})
+
+
+def _save(folder: Path, drawn: Mapping[str, "Figure"]) -> dict[str, str]:
+    """Write each figure as PNG and SVG, and let go of it; returns their titles."""
+    from jaxentropy import plots
+
     titles = {}
     for name, figure in drawn.items():
-        titles[name] = figure.get_suptitle() or name
+        titles[name] = " ".join(figure.get_suptitle().split()) or name
         for suffix in ("png", "svg"):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
                 plots.save(figure, temporary)
         plots.close(figure)
-    text = summary(profile)
-    write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
-    return profile, text, titles
+    return titles
 
 
 def _figure_section(folder: str, titles: dict[str, str]) -> str:
-    pictures = "\n".join(f"![{title}]({folder}/{name}.png)\n" for name, title in titles.items())
-    return f"\n## Figures\n\n{pictures}"
+    return f"\n## Figures\n\n{_pictures(folder, titles)}"
+
+
+def _pictures(folder: str, titles: dict[str, str]) -> str:
+    return "\n".join(f"![{title}]({folder}/{name}.png)\n" for name, title in titles.items())

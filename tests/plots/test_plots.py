@@ -8,31 +8,6 @@ from jaxentropy import plots
 from tests.conftest import random_recording
 
 
-@pytest.fixture(scope="module")
-def recordings():
-    return {name: random_recording(s, n=240, widths=(6, 300, 5)) for s, name in enumerate(("trained", "untrained"))}
-
-
-@pytest.fixture(scope="module")
-def dataset(recordings):
-    return je.profile(recordings, bootstrap=50, bounds=False)
-
-
-@pytest.fixture(scope="module")
-def bracketed(dataset):
-    """Brackets from 1 bit below the plug-in to 11 above it, wider on both sides by a bit with each further class."""
-    plugin = dataset.pattern_entropy.sel(estimator="plugin", drop=True)
-    known = dataset.network != "shuffled"
-    wider = xr.DataArray(np.arange(3.0), dims="class")
-    return dataset.assign(
-        pattern_lower=(plugin - 1 - wider).where(known),
-        pattern_upper=(plugin + 11 + wider).where(known),
-        total_correlation_lower=(20 - plugin - wider).where(known),
-        total_correlation_upper=(32 - plugin + wider).where(known),
-        reliability=xr.full_like(dataset.saturated, "weak", dtype=object),
-    ).assign_attrs(dataset.attrs | {"bounds_confidence": 0.95})
-
-
 def heights(line) -> np.ndarray:
     return np.asarray(line.get_ydata(), float)
 
@@ -90,7 +65,7 @@ def test_the_band_does_not_squash_the_estimates(bracketed, dataset):
 
 def test_rows_keep_their_height_whatever_the_number_of_networks(dataset):
     """The panels of a row share their axis: each must ask for the same limits."""
-    for ax in plots.entropy_figure(dataset).axes[3:6]:
+    for ax in plots.class_figure(dataset).axes[3:6]:
         assert ax.get_ylim()[1] == pytest.approx(1.1 * np.log2(80))
 
 
@@ -117,11 +92,27 @@ def test_a_profile_without_brackets_is_told_how_to_get_them(dataset, draw):
         draw(dataset)
 
 
-def test_information_is_the_shaded_gap(dataset):
-    ax = plots.information_by_depth(dataset, network="trained")
-    pooled, conditional = (heights(line) for line in ax.lines)
-    np.testing.assert_allclose(pooled - conditional, dataset.neuron_information.sel(network="trained"), atol=1e-12)
-    assert "0." in ax.texts[0].get_text()
+def test_classes_have_one_colour(bracketed):
+    """Ten colours were more than anyone could tell apart."""
+    for draw in (plots.entropy_by_depth, plots.bracket_by_depth):
+        lines = draw(bracketed, network="trained").lines
+        assert {line.get_color() for line in lines if line.get_linewidth() == 0.8} == {"#888888"}
+
+
+def test_information_of_all_networks_is_in_one_panel(bracketed):
+    ax = plots.information_by_depth(bracketed)
+    for line, network in zip(ax.lines, ("trained", "untrained", "shuffled"), strict=True):
+        np.testing.assert_allclose(heights(line), bracketed.neuron_information.sel(network=network))
+    assert sorted(text.get_text() for text in ax.texts) == ["shuffled labels", "trained", "untrained"]
+    assert "(bits)" in ax.get_ylabel()
+
+
+def test_bars_of_information_reach_from_seed_to_seed(dataset):
+    seeds = xr.concat([dataset[["neuron_information"]], 2 * dataset[["neuron_information"]]], "seed")
+    reach = plots.information_by_depth(seeds).collections[0]
+    one = dataset.neuron_information.sel(network="trained").values
+    ends = [(low, high) for (_, low), (_, high) in reach.get_segments()]  # pyright: ignore[reportAttributeAccessIssue]
+    np.testing.assert_allclose(ends, np.stack([one, 2 * one], axis=1))
 
 
 def test_patterns_are_sorted_by_firing_rate(recordings):
@@ -133,6 +124,34 @@ def test_patterns_are_sorted_by_firing_rate(recordings):
     rates = np.sort(states.mean(0))[::-1]
     np.testing.assert_allclose(np.sort(image.mean(0))[::-1][:5], np.sort(states[:30].mean(0))[::-1][:5])
     assert rates[0] >= rates[-1]
+
+
+def test_the_title_of_patterns_says_entropy_and_constant_neurons():
+    """Of class 0: one neuron on in half of the inputs (1 bit), one always, one never on, one in a quarter (0.81)."""
+    states = np.array([[1, 1, 0, 1], [1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [1, 0, 1, 1]], bool)
+    recording = je.Recording.from_activations({"a": states}, [0, 0, 0, 0, 1])
+    assert plots.patterns(recording, layer="a", label=0).get_title() == "a\nH = 0.45 bits\n50 % constant"
+
+
+def test_of_many_layers_eight_have_their_patterns_drawn():
+    recording = random_recording(0, widths=(4,) * 20)
+    figure = plots.patterns_figure({"recorded": recording})
+    assert len(figure.axes) == 8
+    assert [figure.axes[k].get_title().split("\n")[0] for k in (0, -1)] == [recording.layers[k] for k in (0, -1)]
+    assert "8 of 20 layers" in figure.get_suptitle()
+
+
+def test_bars_of_firing_are_the_states(recordings, dataset):
+    ax = plots.firing_states(dataset)
+    bars = iter(ax.patches)
+    for recording in recordings.values():
+        states = [recording.states(layer) for layer in recording.layers]
+        never = [1 - own.any(0).mean() for own in states]
+        always = [own.all(0).mean() for own in states]
+        for shares in (never, 1 - np.add(never, always), always):
+            for share in shares:
+                assert next(bars).get_height() == pytest.approx(100 * share)  # pyright: ignore[reportAttributeAccessIssue]
+    assert next(bars, None) is None  # nothing of shuffled labels, whose neurons are those of trained
 
 
 def test_histograms_hold_every_neuron(recordings):
@@ -150,21 +169,23 @@ def test_rank_frequency_of_a_known_recording():
 
 def test_axes_given_are_drawn_on_and_nothing_is_shown(dataset, recordings, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda *a, **k: pytest.fail("show was called"))
-    _, axes = plt.subplots(5)
+    _, axes = plt.subplots(6)
     assert plots.entropy_by_depth(dataset, axes[0]) is axes[0]
     assert plots.information_by_depth(dataset, axes[1]) is axes[1]
     assert plots.rank_frequency(recordings["trained"], axes[2]) is axes[2]
     assert plots.firing_rates(recordings, axes[3], layer="fc1") is axes[3]
+    assert plots.firing_states(dataset, axes[5]) is axes[5]
     assert plots.patterns(recordings["trained"], axes[4], layer="fc1", label=0) is axes[4]
 
 
-def test_every_axis_of_every_figure_is_labelled(bracketed, recordings):
-    figures = plots.figures(bracketed, recordings)
-    assert list(figures) == [
-        "entropy-by-depth", "information-by-depth", "total-correlation", "patterns", "firing-rates", "rank-frequency",
-    ]  # fmt: skip
-    assert len(figures["entropy-by-depth"].axes) == 12
-    for name, figure in figures.items():
+def test_the_figures_of_a_report(bracketed, recordings):
+    few = ["entropy-by-depth", "information-by-depth", "patterns", "firing-rates"]
+    further = ["entropy-by-class", "total-correlation", "firing-histogram", "rank-frequency"]
+    assert list(plots.figures(bracketed, recordings)) == few
+    drawn = plots.figures(bracketed, recordings, full=True)
+    assert list(drawn) == few + further
+    assert len(drawn["entropy-by-class"].axes) == 12
+    for name, figure in drawn.items():
         figure.canvas.draw()
         assert figure.get_suptitle(), name
         shared_x = bool(figure.get_supxlabel())
@@ -180,7 +201,7 @@ def test_unusual_profiles_can_be_drawn(given):
     else:
         one = random_recording(0, labels=np.where(np.arange(90) % 2, 3, 0), classes=4)
         drawn = je.profile(one, bootstrap=0, bounds=False, estimators=("plugin",))
-    figures = plots.figures(drawn, {"recorded": one})
+    figures = plots.figures(drawn, {"recorded": one}, full=True)
     for figure in figures.values():
         figure.canvas.draw()
-    assert len(figures) == 5
+    assert len(figures) == 7

@@ -1,14 +1,11 @@
 """The table and the text of a summary."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxentropy as je
-from jaxentropy import plots
 from jaxentropy.reports.summary import layer_table, summary
-from jaxentropy.reports.writer import write
 from tests.conftest import random_recording
 
 
@@ -72,26 +69,6 @@ def test_the_answer_stands_first_and_tables_of_the_verdict_are_folded(profile):
     judged = text.partition("## Verdict")[2]
     assert judged.count("\n| step ") == judged.count("<summary>Table: step") == 1
     assert "No verdict" in summary(profile.assign_attrs(bootstrap=0))
-
-
-def test_a_figure_that_nobody_named_is_shown_under_its_own_title(tmp_path, monkeypatch):
-    """Titles were once listed apart from the figures, and one that was missing there ended the report."""
-    recording = random_recording(0)
-    report_folder = tmp_path / "run"
-    recording.save(report_folder / "recordings" / "recorded.npz")
-    je.save_profile(je.profile({"recorded": recording}, bootstrap=0, bounds=False), report_folder / "profile.nc")
-    (report_folder / "config.toml").write_text('jaxentropy = "0.1.0"\ncommand = "analyze"\n')
-
-    def figures(profile, recordings):
-        named, unnamed = plt.figure(), plt.figure()
-        named.suptitle("What is new")
-        return {"new": named, "unnamed": unnamed}
-
-    monkeypatch.setattr(plots, "figures", figures)
-    write(report_folder)
-    text = (report_folder / "summary.md").read_text()
-    assert "![What is new](figures/new.png)" in text
-    assert "![unnamed](figures/unnamed.png)" in text
 
 
 def test_layers_of_different_widths_can_be_compared(profile):

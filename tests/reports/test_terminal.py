@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import jaxentropy as je
+from jaxentropy.reports.part import Part
 from jaxentropy.reports.terminal import show, terminal_text
 from tests.claims.test_judge import bracketed, coins, one_layer
 
@@ -116,7 +117,7 @@ def test_the_environment_does_not_change_what_a_pipe_gets(profile, monkeypatch, 
     expected = terminal_text(profile)
     for name, setting in (("COLUMNS", "40"), ("NO_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, setting)
-    show([profile], tmp_path)
+    show([Part(profile)], tmp_path)
     printed = capsys.readouterr().out
     assert printed.startswith(expected)
     assert str(tmp_path / "summary.md") in printed
