@@ -29,7 +29,7 @@ def firing_states(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     >>> states = np.array([[1, 0, 0, 1], [1, 0, 1, 0]], bool)  # 2 inputs, 4 neurons
     >>> profile = je.profile(je.Recording.from_activations({"fc1": states}, [0, 0]), bootstrap=0, bounds=False)
-    >>> [float(bar.get_height()) for bar in je.plots.firing_states(profile).patches]  # never, sometimes, always on; in %
+    >>> [float(bar.get_height()) for bar in je.plots.firing_states(profile).patches]  # %: never, sometimes, always
     [25.0, 50.0, 25.0]
 
     Networks lie side by side, in the profile's order, without ``shuffled``; means over seeds.

@@ -220,6 +220,7 @@ def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
 def firing_histogram_figure(recordings: Mapping[str, Recording]) -> Figure:
     """Firing rates within a class, layer by layer, the networks in one histogram."""
     layers = next(iter(recordings.values())).layers
+    names, _ = short_names(list(layers))
     columns = min(len(layers), 6)
     rows = -(-len(layers) // columns)
     figure, axes = plt.subplots(
@@ -235,7 +236,7 @@ def firing_histogram_figure(recordings: Mapping[str, Recording]) -> Figure:
             ax.set_axis_off()
             continue
         firing_rates(recordings, ax, layer=layers[i])
-        ax.set_title(layers[i])
+        ax.set_title(names[i])
         ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
         ax.set_xlabel("")
         if i % columns:
@@ -256,6 +257,9 @@ def rank_figure(recordings: Mapping[str, Recording]) -> Figure:
         ax = rank_frequency(recording, axes[0, k])
         ax.set_title(name)
         ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    lines, layers = axes[0, 0].get_legend_handles_labels()
+    every = -(-len(lines) // 12)  # of many layers, some are named: the colours run from the first to the last
+    names, _ = short_names(layers)
+    figure.legend(lines[::every], names[::every], loc="outside right center", frameon=False, fontsize=8)
     figure.suptitle("Rank and frequency of patterns within a class (a flat line at 1: every pattern is unique)")
     return figure
