@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from jaxentropy.plots.style import (
     SOMETIMES,
     depth_axis,
     drawn_networks,
+    layer_colors,
     network_look,
     new_axes,
     of_network,
@@ -82,7 +82,7 @@ def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
     'inputs that show it'
     """
     ax = ax or new_axes()
-    colors = plt.get_cmap("viridis")(np.linspace(0.05, 0.9, len(recording.layers)))
+    colors = layer_colors(len(recording.layers))
     classes = np.unique(recording.labels)
     for layer, words, color in zip(recording.layers, recording.words, colors, strict=True):
         ranked = [_ranked_counts(words[recording.labels == c]) for c in classes]
