@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from jaxentropy.plots.style import (
     SOMETIMES,
     depth_axis,
     drawn_networks,
+    layer_colors,
     network_look,
     new_axes,
     of_network,
@@ -29,7 +29,7 @@ def firing_states(profile: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     >>> states = np.array([[1, 0, 0, 1], [1, 0, 1, 0]], bool)  # 2 inputs, 4 neurons
     >>> profile = je.profile(je.Recording.from_activations({"fc1": states}, [0, 0]), bootstrap=0, bounds=False)
-    >>> [float(bar.get_height()) for bar in je.plots.firing_states(profile).patches]  # never, at times, always on; %
+    >>> [float(bar.get_height()) for bar in je.plots.firing_states(profile).patches]  # %: never, sometimes, always
     [25.0, 50.0, 25.0]
 
     Networks lie side by side, in the profile's order, without ``shuffled``; means over seeds.
@@ -82,7 +82,7 @@ def rank_frequency(recording: Recording, ax: Axes | None = None) -> Axes:
     'inputs that show it'
     """
     ax = ax or new_axes()
-    colors = plt.get_cmap("viridis")(np.linspace(0.05, 0.9, len(recording.layers)))
+    colors = layer_colors(len(recording.layers))
     classes = np.unique(recording.labels)
     for layer, words, color in zip(recording.layers, recording.words, colors, strict=True):
         ranked = [_ranked_counts(words[recording.labels == c]) for c in classes]

@@ -42,10 +42,9 @@ def entropy_by_depth(
     >>> je.plots.entropy_by_depth(profile).get_ylabel()
     'entropy per neuron (bits)'
 
-    A band shows the smallest and largest mean among the seeds. For ``pattern_entropy`` the ceiling log₂ n is drawn, and
-    points where the sample is too small (``saturated`` in any seed) are hollow. Brackets, if
-    the profile has them, are a violet band (mean over classes and seeds), cut off above the estimates:
-    ``bracket_by_depth`` shows the whole.
+    A band shows the smallest and largest mean among the seeds. For ``pattern_entropy`` the ceiling log₂ n is drawn,
+    points where the sample is too small (``saturated`` in any seed) are hollow, and brackets are a violet band (mean
+    over classes and seeds), cut off above the estimates: ``bracket_by_depth`` shows the whole.
 
     Args:
         profile: what ``jaxentropy.profile`` returned.
@@ -67,23 +66,9 @@ def entropy_by_depth(
         line = lines.sel({"class": label}).values
         ax.plot(x, line, color=OTHER, lw=0.8, alpha=0.7, zorder=2)
         draw_points(ax, x, line, None if hollow is None else hollow.sel({"class": label}).values, OTHER, 3)
-    # a mean over some of the classes only would move when a class drops out; an empty class never counts
-    by_seed = occupied(profile, values).mean("class", skipna=False)
-    mean = by_seed.mean("seed", skipna=False).values
-    if values.sizes["seed"] > 1:
-        low, high = by_seed.min("seed", skipna=False), by_seed.max("seed", skipna=False)
-        ax.fill_between(x, low, high, color=MEAN, alpha=0.15, lw=0)
-    ax.plot(x, mean, color=MEAN, lw=2.2, zorder=4)
-    draw_points(ax, x, mean, None if hollow is None else hollow.any("class").values, MEAN, 5)
+    _draw_mean(ax, x, occupied(profile, values), hollow)
     if lines.isnull().all():
-        ax.text(
-            0.5,
-            0.72,
-            "no estimate:\nevery pattern is unique",
-            transform=ax.transAxes,
-            ha="center",
-            va="center",
-        )
+        ax.text(0.5, 0.72, "no estimate:\nevery pattern is unique", transform=ax.transAxes, ha="center", va="center")
     if quantity == "pattern_entropy":
         # the same in the panels of all networks
         drawn = profile[quantity].sel(estimator=estimator)
@@ -96,6 +81,18 @@ def entropy_by_depth(
     ax.set_ylabel(f"{what} (bits)")
     depth_axis(ax, profile)
     return ax
+
+
+def _draw_mean(ax: Axes, x: np.ndarray, values: xr.DataArray, hollow: xr.DataArray | None) -> None:
+    """The mean of the classes in bold, with the range of the seeds."""
+    # a mean over some of the classes only would move when a class drops out; an empty class never counts
+    by_seed = values.mean("class", skipna=False)
+    mean = by_seed.mean("seed", skipna=False).values
+    if values.sizes["seed"] > 1:
+        low, high = by_seed.min("seed", skipna=False), by_seed.max("seed", skipna=False)
+        ax.fill_between(x, low, high, color=MEAN, alpha=0.15, lw=0)
+    ax.plot(x, mean, color=MEAN, lw=2.2, zorder=4)
+    draw_points(ax, x, mean, None if hollow is None else hollow.any("class").values, MEAN, 5)
 
 
 def information_by_depth(profile: xr.Dataset, ax: Axes | None = None) -> Axes:

@@ -99,7 +99,7 @@ def _sheet(
         longest_line(e) for n, p in profiles.items() for e in (*neuron_ends(p), *pattern_ends(patterns[n]))
     )
     wide = _COLUMN - _LEFT - right
-    heads = {n: textwrap.wrap(headings[n], 44) for n in profiles}
+    heads = {n: textwrap.wrap(headings[n], 52) for n in profiles}
     notes = {n: [line for part in _note(p) for line in textwrap.wrap(part, 58)] for n, p in profiles.items()}
     names = {n: "\n".join(textwrap.fill(line, 58) for line in pattern_heading(p)) for n, p in patterns.items()}
     top = 0.06 + 0.22 * bool(title)

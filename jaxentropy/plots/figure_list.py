@@ -49,6 +49,7 @@ def figures(
     recordings: Mapping[str, Recording],
     streamed: xr.Dataset | None = None,
     full: bool = False,
+    title: str | None = None,
 ) -> dict[str, Figure]:
     """Every figure of a report, by file name.
 
@@ -61,11 +62,12 @@ def figures(
         profile: what ``jaxentropy.profile`` returned.
         recordings: one of each network, for the pictures of single patterns.
         streamed: a profile of the same layers from a longer stream of inputs; see ``entropy_figure``.
+        title: of the first figure; by default what its means show, error bars aside.
         full: with those that tell less at first sight too: each class for itself, total correlation, histograms of
             firing rates, rank and frequency of patterns.
     """
     drawn = {
-        "entropy-by-depth": entropy_figure(profile, streamed),
+        "entropy-by-depth": entropy_figure(profile, streamed, title=title),
         "information-by-depth": information_figure(profile),
         "patterns": patterns_figure(recordings),
         "firing-rates": firing_figure(profile),
@@ -220,6 +222,7 @@ def patterns_figure(recordings: Mapping[str, Recording]) -> Figure:
 def firing_histogram_figure(recordings: Mapping[str, Recording]) -> Figure:
     """Firing rates within a class, layer by layer, the networks in one histogram."""
     layers = next(iter(recordings.values())).layers
+    names, _ = short_names(list(layers))
     columns = min(len(layers), 6)
     rows = -(-len(layers) // columns)
     figure, axes = plt.subplots(
@@ -235,7 +238,7 @@ def firing_histogram_figure(recordings: Mapping[str, Recording]) -> Figure:
             ax.set_axis_off()
             continue
         firing_rates(recordings, ax, layer=layers[i])
-        ax.set_title(layers[i])
+        ax.set_title(names[i])
         ax.set_xticks([0, 0.5, 1], ["0", "½", "1"])
         ax.set_xlabel("")
         if i % columns:
@@ -256,6 +259,9 @@ def rank_figure(recordings: Mapping[str, Recording]) -> Figure:
         ax = rank_frequency(recording, axes[0, k])
         ax.set_title(name)
         ax.set_ylabel(ax.get_ylabel() if k == 0 else "")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    lines, layers = axes[0, 0].get_legend_handles_labels()
+    every = -(-len(lines) // 12)  # of many layers, some are named: the colours run from the first to the last
+    names, _ = short_names(layers)
+    figure.legend(lines[::every], names[::every], loc="outside right center", frameon=False, fontsize=8)
     figure.suptitle("Rank and frequency of patterns within a class (a flat line at 1: every pattern is unique)")
     return figure

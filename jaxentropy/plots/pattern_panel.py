@@ -34,11 +34,9 @@ def pattern_heading(profile: xr.Dataset) -> list[str]:
     """What the panel shows, of which class and how many inputs."""
     kind = _kind(profile)
     confidence = f"{100 * profile.attrs.get('bounds_confidence', 0.95):g}"
-    what = {
-        "exact": "exact",
-        "bracket": f"{confidence} % brackets",
-        "plug-in": f"{ESTIMATOR_NAMES[_estimator(profile)]} (hollow: sample too small)",
-    }
+    what = {"exact": "exact", "bracket": f"{confidence} % brackets"}
+    if kind == "plug-in":
+        what[kind] = f"{ESTIMATOR_NAMES[_estimator(profile)]} (hollow: sample too small)"
     lines = [f"Joint pattern: {what[kind]}"]
     drawn = profile.n.values[profile.n.values > 0]
     if "population_text" in profile.attrs or len(drawn) <= _FEW:

@@ -150,6 +150,11 @@ def _shared_front(names: list[str]) -> int:
     return max(common.rfind(mark) for mark in "./_- ") + 1
 
 
+def layer_colors(number: int) -> np.ndarray:
+    """A colour a layer, from dark to light with depth."""
+    return plt.get_cmap("viridis")(np.linspace(0.05, 0.9, number))
+
+
 def small_text(ax: Axes) -> None:
     """Labels and ticks in the smallest text, also those that are yet to come."""
     ax.tick_params(labelsize=SMALL, length=2.5)

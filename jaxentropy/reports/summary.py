@@ -41,7 +41,7 @@ def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> str:
     if streamed is not None:
         lines += [
             f"## Over a stream: {streamed.attrs.get('population_text', '')}", "",
-            f"{extent(streamed.n.values)} independent draws of class {', '.join(streamed['class'].values)}, first seed.",
+            f"{extent(streamed.n.values)} draws of class {', '.join(streamed['class'].values)}, first seed.",
             "", layer_table(streamed), "", folded(verdict(streamed).details),
         ]  # fmt: skip
     return "\n".join(lines)

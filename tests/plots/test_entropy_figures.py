@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 
 import jaxentropy as je
@@ -66,9 +67,9 @@ def test_bands_are_classes_and_bars_are_seeds():
     profile = je.profile(groups, bootstrap=0, bounds=False)
     ax = plots.entropy_figure(profile).axes[0]
     classes = profile.neuron_entropy.sel(network="trained").mean("seed")
-    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    band = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
     assert set(band.round(9)) == {*classes.min("class").values.round(9), *classes.max("class").values.round(9)}
-    (bars, _) = [c for c in ax.collections if hasattr(c, "get_segments")]
+    bars, _ = (c for c in ax.collections if isinstance(c, LineCollection))
     each = (profile.neuron_entropy_pooled - profile.neuron_information).sel(network="trained")
     for segment, layer in zip(bars.get_segments(), profile.layer.values, strict=True):
         assert sorted(segment[:, 1]) == pytest.approx([float(f(each.sel(layer=layer))) for f in (np.min, np.max)])

@@ -108,7 +108,7 @@ def test_information_of_all_networks_is_in_one_panel(bracketed):
 
 
 def test_bars_of_information_reach_from_seed_to_seed(dataset):
-    seeds = xr.concat([dataset[["neuron_information"]], 2 * dataset[["neuron_information"]]], "seed")
+    seeds = dataset[["neuron_information"]] * xr.DataArray([1, 2], dims="seed")
     reach = plots.information_by_depth(seeds).collections[0]
     one = dataset.neuron_information.sel(network="trained").values
     ends = [(low, high) for (_, low), (_, high) in reach.get_segments()]  # pyright: ignore[reportAttributeAccessIssue]
