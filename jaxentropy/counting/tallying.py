@@ -29,7 +29,7 @@ from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording, checked_labels
 from jaxentropy.recording.states import Quantizer, Sign
 
-RECORDED = 10_000
+RECORDED = 20_000
 """Draws of each class of a stream whose bits are kept, for upper bounds."""
 _BATCH = 4096
 _PIECE = 1 << 17

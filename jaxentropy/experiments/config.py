@@ -13,11 +13,11 @@ from jaxentropy.networks.models import ACTIVATIONS
 from jaxentropy.profiling.bootstrap import REPLICATES
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3, "draws": 1_000_000},
-    "cnn": {"widths": (128,) * 4, "epochs": 8, "seeds": 3, "learning_rate": 2e-3, "draws": 0},
+    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3, "draws": 500_000},
+    "cnn": {"widths": (128,) * 4, "epochs": 6, "seeds": 3, "learning_rate": 2e-3, "draws": 0},
 }
 _FULL_DRAWS = 100_000
-EXACT = {"model": ("mlp",), "widths": (64, 64, 64), "epochs": 40, "seeds": 3, "learning_rate": 3e-3}
+EXACT = {"model": ("mlp",), "widths": (32, 32, 32), "epochs": 40, "seeds": 3, "learning_rate": 3e-3}
 """The network on the task of which every input is listed."""
 
 
@@ -43,7 +43,7 @@ class Config:
     """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
     activation: str = "relu"
     """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
-    epochs: Annotated[int | None, _by_model("INT", "15, cnn 8")] = None
+    epochs: Annotated[int | None, _by_model("INT", "15, cnn 6")] = None
     """Passes over the training images."""
     seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
     """Networks to train, each from its own seed."""
@@ -61,17 +61,17 @@ class Config:
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = REPLICATES
     """Replicates of the bootstrap behind the verdict."""
-    draws: Annotated[int | None, _by_model("INT", "1000000, cnn 0")] = None
+    draws: Annotated[int | None, _by_model("INT", "500000, cnn 0")] = None
     """Draws from a stream of augmented images (shifted, rotated, scaled) of each of the stream's classes, for brackets
     that a few hundred images cannot give; 0 leaves it out."""
     stream_classes: tuple[str, ...] = ()
     """The stream's classes, by name; by default the first class."""
-    task: str = "task:modular-addition:23"
+    task: str = "task:majority:9"
     """Beside several networks: a small task of which every input is listed, so that all entropies are exact; none."""
     bounds: bool = False
     """Whether the joint pattern's entropy gets a bracket from the recorded images too: minutes, and mostly wide."""
     full: bool = False
-    """All there is: with the brackets of the recorded images, a stream for each network, and every figure."""
+    """All there is: brackets of the recorded images too, a stream for each network, every figure, SVG files."""
 
     def __post_init__(self):
         for name in self.model:

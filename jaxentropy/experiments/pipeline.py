@@ -229,7 +229,10 @@ def _profiles(
             )
             for kind, variables in (("trained", trained), ("untrained", untrained))
         }  # fmt: skip
-        streamed = profile(tallies, seed=config.seed, checkpoints=folder / _BRACKETS, progress=progress)
+        estimators = ("plugin", "chao_wang_jost")
+        streamed = profile(
+            tallies, estimators=estimators, seed=config.seed, checkpoints=folder / _BRACKETS, progress=progress
+        )
         streamed.attrs["subject"] = f"{result.attrs['subject'].rpartition(' on ')[0]} on {stream.text}"
     return _with_history(result, networks), streamed
 

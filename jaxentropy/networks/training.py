@@ -128,7 +128,9 @@ def _initial(model: nn.Module, optimiser: optax.GradientTransformation, seeds: t
         variables = {"params": model.init(jax.random.key(seed), jnp.asarray(images))["params"]}
         return State(variables, optimiser.init(variables))
 
-    return jax.jit(jax.vmap(initial))(jnp.asarray(seeds))
+    # run once: optimising the program takes three times as long as running it
+    compiled = jax.jit(jax.vmap(initial), compiler_options={"xla_backend_optimization_level": 0})
+    return compiled(jnp.asarray(seeds))
 
 
 def _epoch_runner(model: nn.Module, optimiser: optax.GradientTransformation, data: Dataset) -> Callable:

@@ -11,9 +11,9 @@ from jaxentropy.profiling.exact import ESTIMATOR
 NO_VERDICT = "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0."
 
 
-def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> str:
+def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verdict | None = None) -> str:
     """The profile and its verdict as Markdown: the answer, the numbers, the grounds; then those of a stream."""
-    found = verdict_of(profile, streamed)
+    found = found or verdict_of(profile, streamed)
     lines = [f"# {profile.attrs.get('subject', 'Entropy of activation patterns')}", ""]
     # bold names, and lines apart: Markdown would join them
     lines += (

@@ -36,6 +36,7 @@ def terminal_text(
     color: bool = False,
     plain: bool = False,
     streamed: xr.Dataset | None = None,
+    found: Verdict | None = None,
 ) -> str:
     """A profile and its verdict on one screen: at most 23 lines of ``width`` columns, if these are 100 or more.
 
@@ -45,8 +46,9 @@ def terminal_text(
         color: whether the text has a terminal's codes for colours.
         plain: whether arrows, dashes and dots are spelled in ASCII.
         streamed: a profile of the same layers over a stream, whose brackets are shown instead.
+        found: the verdict, if it is there already.
     """
-    found = verdict_of(profile, streamed)
+    found = found or verdict_of(profile, streamed)
     facts = Facts(with_all_dimensions(profile), xr.Dataset() if found is None else found.table)
     spell = str.translate if plain else lambda text, _: text
     parts: list[RenderableType] = [
@@ -86,7 +88,7 @@ def show(parts: Sequence[Part], folder: Path) -> None:
 
 
 def _screens(parts: Sequence[Part], width: int, color: bool, plain: bool) -> str:
-    return "\n\n".join(terminal_text(part.profile, width, color, plain, part.streamed) for part in parts)
+    return "\n\n".join(terminal_text(part.profile, width, color, plain, part.streamed, part.found) for part in parts)
 
 
 def _title(profile: xr.Dataset, width: int) -> str:

@@ -11,7 +11,7 @@ from jaxentropy.profiling.storage import load_profile
 from jaxentropy.recording.recording import Recording
 from jaxentropy.reports.folder import FIGURES, PROFILE, RECORDINGS, STREAMED, SUMMARY, read_config
 from jaxentropy.reports.part import Part
-from jaxentropy.reports.summary import summary
+from jaxentropy.reports.summary import summary, verdict_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,11 +26,12 @@ def write(folder: str | os.PathLike) -> list[Part]:
         InputError: not a results folder, or one with a missing or damaged file.
     """
     folder = Path(folder)
-    parts = list(read_config(folder).get("parts", []))
+    config = read_config(folder)
+    parts = list(config.get("parts", []))
     if not parts:
         return [_write_one(folder)]
     written = {name: _write_one(folder / name) for name in parts}
-    together = _draw_together(folder, written)
+    together = _draw_together(folder, written, bool(config.get("full", False)))
     joined = (part.text + _figure_section(f"{name}/{FIGURES}", part.titles) for name, part in written.items())
     write_text(folder / SUMMARY, "\n".join([*joined, "\n## All networks\n", _pictures(FIGURES, together)]))
     return list(written.values())
@@ -49,30 +50,32 @@ def _write_one(folder: Path) -> Part:
         recordings.setdefault(str(recording.meta.get("network", "recorded")), recording)
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
-    titles = _save(folder, plots.figures(profile, recordings, streamed, full))
-    text = summary(profile, streamed)
+    found = verdict_of(profile, streamed)
+    title = None if found is None else found.headline.splitlines()[0].removeprefix("Clear: ").partition(". ")[0]
+    titles = _save(folder, plots.figures(profile, recordings, streamed, full, title), full)
+    text = summary(profile, streamed, found)
     write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
-    return Part(profile, streamed, text, titles)
+    return Part(profile, streamed, found, text, titles)
 
 
-def _draw_together(folder: Path, parts: Mapping[str, Part]) -> dict[str, str]:
+def _draw_together(folder: Path, parts: Mapping[str, Part], full: bool) -> dict[str, str]:
     """The figure of all networks side by side; returns its title by its file's name."""
     from jaxentropy import plots
 
     named = {name.upper(): part for name, part in parts.items()}  # parts are models: mlp, cnn
     streamed = {name: part.streamed for name, part in named.items() if part.streamed is not None}
     figure = plots.hero_figure({name: part.profile for name, part in named.items()}, streamed)
-    return _save(folder, {"entropy-by-depth": figure})
+    return _save(folder, {"entropy-by-depth": figure}, full)
 
 
-def _save(folder: Path, drawn: Mapping[str, "Figure"]) -> dict[str, str]:
-    """Write each figure as PNG and SVG, and let go of it; returns their titles."""
+def _save(folder: Path, drawn: Mapping[str, "Figure"], full: bool) -> dict[str, str]:
+    """Write each figure as PNG, and if in full as SVG, and let go of it; returns their titles."""
     from jaxentropy import plots
 
     titles = {}
     for name, figure in drawn.items():
         titles[name] = " ".join(figure.get_suptitle().split()) or name
-        for suffix in ("png", "svg"):
+        for suffix in ("png", "svg") if full else ("png",):
             with atomic_path(folder / FIGURES / f"{name}.{suffix}") as temporary:
                 plots.save(figure, temporary)
         plots.close(figure)
