@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import os
 import re
 import sys
 import warnings
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import tyro
 
 from jaxentropy.base.errors import InputError
@@ -134,6 +136,8 @@ def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command ``jaxentropy``: exits 0, or 2 after one line that says what was wrong and what to do."""
+    if arguments is None:
+        _keep_programs()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     if arguments in ([], ["-h"], ["--help"]):
@@ -158,6 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         message = " ".join(str(error).split())[:300]
         _fail(f"unexpected {type(error).__name__}: {message} (--debug shows where)")
+
+
+def _keep_programs() -> None:
+    """Compiled programs are kept from one command to the next: they are a fifth of what a first run waits for."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(cache) / _PROGRAM))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _dispatch(arguments: list[str]) -> None:
