@@ -29,7 +29,8 @@ SMALL = [
     "50",
     "--batch-size",
     "16",
-    "--no-bounds",
+    "--draws",
+    "0",
 ]
 
 
@@ -69,7 +70,7 @@ def finished(toy_file, tmp_path_factory):
 def one_figure(monkeypatch):
     """One small figure in place of all: for tests of everything else."""
 
-    def figures(profile, recordings, streamed=None):
+    def figures(profile, recordings, streamed=None, full=False, title=None):
         figure, ax = plt.subplots(figsize=(2, 1))
         ax.plot(profile.layer.values, np.arange(profile.sizes["layer"]))
         return {"patterns": figure}
@@ -92,7 +93,7 @@ def test_run_writes_a_whole_folder(finished):
     assert tree(finished) == {
         "config.toml", "profile.nc", "summary.md",
         *(f"recordings/{kind}-seed{s:03d}.npz" for kind in ("trained", "untrained") for s in (0, 1)),
-        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")),
+        *(f"figures/{name}.{suffix}" for name in figures for suffix in ("png",)),
     }  # fmt: skip
     assert (finished / "checkpoints").is_dir()
     profile = je.load_profile(finished / "profile.nc")
@@ -159,15 +160,20 @@ def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp
 
 
 @pytest.mark.usefixtures("one_figure")
-def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
+def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
     status, out, _ = command(
-        capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--out", tmp_path / "both"
-    )
+        capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--task", "task:parity:4",
+        "--out", tmp_path / "both",
+    )  # fmt: skip
     assert status == 0
-    assert out.count("MLP (") == out.count("CNN (") == 1
-    assert fits_a_screen(out, networks=2)
+    assert (out.count("MLP ("), out.count("CNN (")) == (2, 1)
+    assert fits_a_screen(out, networks=3)
+    assert "Unknown: nothing: every input was listed, so all numbers are exact." in out
+    exact = je.load_profile(tmp_path / "both" / "exact" / "profile.nc")
+    assert exact.attrs["population"] == "enumeration"
+    assert int(exact.n.sum()) == 16
     joined = (tmp_path / "both" / "summary.md").read_text()
-    for model in ("mlp", "cnn"):
+    for model in ("mlp", "cnn", "exact"):
         assert (tmp_path / "both" / model / "profile.nc").exists()
         assert f"]({model}/figures/patterns.png)" in joined
         assert (tmp_path / "both" / model / "figures" / "patterns.png").exists()
@@ -178,8 +184,23 @@ def test_two_models_make_two_folders(toy_file, tmp_path, capsys):
     assert again == out
 
 
+@pytest.mark.usefixtures("one_figure")
+def test_a_stream_beside_the_images(toy_file, tmp_path, capsys):
+    few = ["--model", "mlp", "--widths", "9", "3", "--seeds", "1", "--epochs", "1", "--bootstrap", "20"]
+    arguments = ["--draws", "900", "--stream-classes", "2", "--out", tmp_path / "s"]
+    status, out, err = command(capsys, "run", "--dataset", f"npz:{toy_file}", *few, *arguments)
+    assert status == 0
+    assert "drawing 900 of npz:" in err
+    assert "stream's bracket, bits: trained" in out
+    streamed = je.load_profile(tmp_path / "s" / "stream.nc")
+    assert (streamed.n.values.tolist(), streamed["class"].values.tolist()) == ([900], ["2"])
+    assert streamed.network.values.tolist() == ["trained", "untrained"]
+    assert "Over a stream: npz:" in (tmp_path / "s" / "summary.md").read_text()
+    assert not (tmp_path / "s" / "draws").exists()
+
+
 def test_report_redraws_the_same(finished, capsys):
-    before = {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")}
+    before = {p.name: p.read_bytes() for p in (finished / "figures").glob("*.png")}
     for path in (finished / "figures").iterdir():
         path.unlink()
     status, out, _ = command(capsys, "report", finished)
@@ -187,7 +208,7 @@ def test_report_redraws_the_same(finished, capsys):
     assert fits_a_screen(out)
     assert f"{float(je.load_profile(finished / 'profile.nc').test_accuracy.isel(epoch=-1).mean()):.3f}" in out
     assert out.split().count("Clear:") == out.split().count("Unknown:") == out.split().count("Next:") == 1
-    assert {p.name: p.read_bytes() for p in (finished / "figures").glob("*.svg")} == before
+    assert {p.name: p.read_bytes() for p in (finished / "figures").glob("*.png")} == before
 
 
 @pytest.mark.usefixtures("one_figure")

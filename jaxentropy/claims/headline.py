@@ -12,8 +12,9 @@ from jaxentropy.claims.facts import LONGEST_NAME, Facts, constants_decide, steps
 from jaxentropy.claims.words import number_of
 from jaxentropy.estimators.trust import MIN_INPUTS
 
-_ROOM = 440
+_ROOM, _ROOM_WITH_STREAM = 340, 400
 """Characters of a line. What has no room is left out, from the end, and the line says so."""
+_MORE = "more inputs of the same kind"
 _PATTERN_CLAIMS = {
     "falls exactly": "falls exactly",
     "falls for certain": "falls for certain",
@@ -32,7 +33,8 @@ def headline(profile: xr.Dataset, table: xr.Dataset, streamed: tuple[xr.Dataset,
     """
     facts = Facts(profile, table)
     stream = None if streamed is None else Facts(*streamed)
-    clear = _joined(_clear(facts, stream), ". ") or "nothing yet"
+    room = _ROOM if stream is None else _ROOM_WITH_STREAM
+    clear = _joined(_clear(facts, stream), ". ", room) or "nothing yet"
     if facts.exact:
         unknown = "nothing: every input was listed, so all numbers are exact"
     else:
@@ -305,7 +307,7 @@ def _next(facts: Facts, stream: Facts | None) -> list[str]:
         if open_pattern or undecided_step or bool((profile.n < MIN_INPUTS).any()):
             streams = stream is not None or profile.attrs.get("population", "sample") == "stream"
             more = "a longer stream of inputs, or other classes"
-            parts.append(more if streams else "more inputs of the same kind, such as augmented ones (je.Augment)")
+            parts.append(more if streams else f"{_MORE}, such as a stream of augmented ones (je.Augment)")
     if not several:
         parts.append("record more layers, to see how entropy goes with depth")
     if len(facts.networks) < 2:
@@ -319,14 +321,14 @@ def _next(facts: Facts, stream: Facts | None) -> list[str]:
     return parts
 
 
-def _joined(parts: Sequence[str], between: str) -> str:
+def _joined(parts: Sequence[str], between: str, room: int = _ROOM) -> str:
     """As many of the parts as there is room for, one at least; the line says if more are in the text."""
     text = ""
     sentences = between.startswith(".")
     for i, part in enumerate(parts):
         begun = f"{part[0].upper()}{part[1:]}" if sentences else part
         longer = f"{text}{between}{begun}" if text else part
-        if text and len(longer) > _ROOM - 20 * (i + 1 < len(parts)):
+        if text and len(longer) > room - 20 * (i + 1 < len(parts)):
             return f"{text}{between}{'More' if sentences else 'more'} in the text"
         text = longer
     return text

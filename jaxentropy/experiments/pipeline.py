@@ -16,7 +16,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import open_npz
 from jaxentropy.base.streams import Stream
 from jaxentropy.capture import sown
-from jaxentropy.counting.tallying import tally
+from jaxentropy.counting.tallying import RECORDED, tally
 from jaxentropy.datasets import Dataset, load
 from jaxentropy.datasets.augment import Augment
 from jaxentropy.experiments.config import Config
@@ -219,13 +219,13 @@ def _profiles(
     result.attrs["backend"] = jax.default_backend()
     stream = stream_of(config, data)
     streamed = None
-    if stream is not None:
+    if stream is not None and config.draws:
         say(f"drawing {config.draws} of {stream.text}")
         untrained, trained = networks.of_seed(0)
         tallies = {
             kind: tally(
                 sown(model), variables, stream, until=config.draws, meta={"network": kind, "seed": seeds[0]},
-                checkpoints=folder / _DRAWS / kind, progress=progress,
+                recorded=min(RECORDED, config.draws), checkpoints=folder / _DRAWS / kind, progress=progress,
             )
             for kind, variables in (("trained", trained), ("untrained", untrained))
         }  # fmt: skip

@@ -24,7 +24,7 @@ def folder(tmp_path):
 def test_a_figure_that_nobody_named_is_shown_under_its_own_title(folder, monkeypatch):
     """Titles were once listed apart from the figures, and one that was missing there ended the report."""
 
-    def figures(profile, recordings, streamed=None):
+    def figures(profile, recordings, streamed=None, full=False, title=None):
         named, unnamed = plt.figure(), plt.figure()
         named.suptitle("What is\nnew")
         return {"new": named, "unnamed": unnamed}
@@ -38,9 +38,11 @@ def test_a_figure_that_nobody_named_is_shown_under_its_own_title(folder, monkeyp
 
 def test_a_stream_in_the_folder_is_drawn(folder, monkeypatch):
     given = []
-    monkeypatch.setattr(plots, "figures", lambda profile, recordings, streamed: given.append(streamed) or {})
+    monkeypatch.setattr(
+        plots, "figures", lambda profile, recordings, streamed, full, title: given.append(streamed) or {}
+    )
     write(folder)
-    longer = je.profile({"recorded": random_recording(1, n=600)}, bootstrap=0, bounds=False)
+    longer = je.profile({"recorded": je.Tally.of(random_recording(1, n=600))})
     je.save_profile(longer, folder / STREAMED)
     write(folder)
     assert STREAMED == "stream.nc"
