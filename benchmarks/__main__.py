@@ -12,6 +12,7 @@ Sections:
     overhead      what recording and profiling add to the forward pass of an MLP, a CNN, and the FC head of VGG-16
     growth        time of counting with the number of inputs, neurons and classes
     stream        ten million patterns of 1,024 neurons, without their bits, and with them on disk: time and memory
+    draws         draws of augmented images a second, through an MLP, hashed and counted
     compile       what is compiled, how long it takes, and that it is not compiled again
     import        time of "import jaxentropy", and what it brings along
 
@@ -33,6 +34,7 @@ SECTIONS = {
     "overhead": "benchmarks.overhead",
     "growth": "benchmarks.growth",
     "stream": "benchmarks.stream",
+    "draws": "benchmarks.draws",
     "compile": "benchmarks.compile",
     "import": "benchmarks.imports",
 }

@@ -145,8 +145,8 @@ def _patterns(facts: Facts) -> list[str]:
             continue
         classes, (a, b), others = found
         also = f" (and {others} more {'pair' if others == 1 else 'pairs'} of layers)" if others else ""
-        text = f"the joint pattern's entropy {says} from {facts.layers[a]} to {facts.layers[b]} in {classes} of "
-        text += f"{pattern.sizes['class']} classes{also}"
+        text = f"the joint pattern's entropy {says} from {facts.layers[a]} to {facts.layers[b]}"
+        text += f" in {classes} of {pattern.sizes['class']} classes" * (pattern.sizes["class"] > 1) + also
         if word == "falls by width":
             text += f", by width alone: {facts.layers[b]} has {int(facts.profile.width[b])} neurons"
         parts.append(text)

@@ -67,6 +67,7 @@ def hero_figure(
     streamed: Mapping[str, xr.Dataset] | None = None,
     *,
     title: str = "Entropy of activation patterns against depth",
+    headings: Mapping[str, str] | None = None,
 ) -> Figure:
     """The panels of ``entropy_figure`` for several network architectures side by side, with common vertical axes.
 
@@ -79,14 +80,16 @@ def hero_figure(
     Args:
         profiles: by the architecture's name.
         streamed: by the same names, as in ``entropy_figure``; some may be missing.
-        title: of the whole; above each architecture stands what its plotted means show.
+        title: of the whole.
+        headings: of each architecture; by default what its plotted means show, error bars aside.
 
     Raises:
         InputError: no profiles, a name in ``streamed`` that ``profiles`` has not, or other layers under a name.
     """
     if not profiles:
         raise InputError("hero_figure: there are no profiles; expected one or more, by the architecture's name")
-    return _sheet(profiles, streamed or {}, {n: f"{n}: {finding(p)}" for n, p in profiles.items()}, title)
+    found = {name: finding(profile) for name, profile in profiles.items()} | dict(headings or {})
+    return _sheet(profiles, streamed or {}, {name: f"{name}: {text}" for name, text in found.items()}, title)
 
 
 def _sheet(

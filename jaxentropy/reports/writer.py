@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
+from jaxentropy.claims.judge import Verdict
 from jaxentropy.profiling.storage import load_profile
 from jaxentropy.recording.recording import Recording
 from jaxentropy.reports.folder import FIGURES, PROFILE, RECORDINGS, STREAMED, SUMMARY, read_config
@@ -51,11 +52,18 @@ def _write_one(folder: Path) -> Part:
     if not recordings:
         raise InputError(f"no recordings in {folder / RECORDINGS}; run the command that made the folder again")
     found = verdict_of(profile, streamed)
-    title = None if found is None else found.headline.splitlines()[0].removeprefix("Clear: ").partition(". ")[0]
-    titles = _save(folder, plots.figures(profile, recordings, streamed, full, title), full)
+    titles = _save(folder, plots.figures(profile, recordings, streamed, full, _finding(found)), full)
     text = summary(profile, streamed, found)
     write_text(folder / SUMMARY, text + _figure_section(FIGURES, titles))
     return Part(profile, streamed, found, text, titles)
+
+
+def _finding(found: Verdict | None) -> str | None:
+    """The first thing that the verdict calls clear: unlike a figure's own title, it has error bars behind it."""
+    if found is None:
+        return None
+    text = found.headline.splitlines()[0].removeprefix("Clear: ").partition(". ")[0].removesuffix(".")
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _draw_together(folder: Path, parts: Mapping[str, Part], full: bool) -> dict[str, str]:
@@ -64,7 +72,8 @@ def _draw_together(folder: Path, parts: Mapping[str, Part], full: bool) -> dict[
 
     named = {name.upper(): part for name, part in parts.items()}  # parts are models: mlp, cnn
     streamed = {name: part.streamed for name, part in named.items() if part.streamed is not None}
-    figure = plots.hero_figure({name: part.profile for name, part in named.items()}, streamed)
+    headings = {name: finding.partition(":")[0] for name, part in named.items() if (finding := _finding(part.found))}
+    figure = plots.hero_figure({name: part.profile for name, part in named.items()}, streamed, headings=headings)
     return _save(folder, {"entropy-by-depth": figure}, full)
 
 
