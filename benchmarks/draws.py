@@ -20,8 +20,7 @@ QUICK_DRAWS, QUICK_WIDTHS = 4_096, (16, 8)
 
 def run(options: Options) -> Section:
     """The section."""
-    draws, widths = (DRAWN = "drawn and augmented on the device"
-QUICK_DRAWS, QUICK_WIDTHS) if options.quick else (DRAWS, WIDTHS)
+    draws, widths = (QUICK_DRAWS, QUICK_WIDTHS) if options.quick else (DRAWS, WIDTHS)
     images = np.random.default_rng(options.seed).normal(size=(400, 28, 28, 1)).astype(np.float32)
     labels = np.zeros(400, np.int32)
     data = Dataset("noise", images, labels, images[:1], labels[:1], ("0",))

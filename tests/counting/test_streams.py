@@ -1,12 +1,17 @@
 """Streams: draws do not hang on how they are made, and what is said of them holds where the entropy is known."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxentropy as je
+from jaxentropy.bounds.brackets import brackets
 from jaxentropy.counting import tallying
+from jaxentropy.profiling.brackets import known_of
 
 
 def letters(key, label, rates):
@@ -24,8 +29,13 @@ ENTROPY = np.stack([width * -(RATES[:, 0] * np.log2(RATES[:, 0]) + (1 - RATES[:,
                     for width in (20, 6)])  # fmt: skip
 
 
-def tallied(stream=STREAM, until: int | je.Until = 3000, **settings):
-    return je.tally(network, None, stream, until=until, **{"recorded": 500} | settings)
+def tallied(stream=STREAM, until: int | je.Until = 3000, recorded: int = 500, **settings: Any):
+    return je.tally(network, None, stream, until=until, recorded=recorded, **settings)
+
+
+def recorded_of(counted: je.Tally) -> je.Recording:
+    assert counted.recorded is not None
+    return counted.recorded
 
 
 def drawn(stream, label, numbers):
@@ -37,14 +47,14 @@ def drawn(stream, label, numbers):
 
 def test_counts_are_those_of_the_draws_one_by_one():
     counted = tallied(until=70)
-    assert (counted.n, counted.class_names, counted.recorded.n) == (140, ("fair", "rare"), 1000)
+    assert (counted.n, counted.class_names, recorded_of(counted).n) == (140, ("fair", "rare"), 1000)
     for c in range(2):
         states = drawn(STREAM, c, range(70)) > 0
         np.testing.assert_array_equal(counted.on[0][c], states.sum(0))
         prints = np.asarray(je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(70, int))).prints[0])
         np.testing.assert_array_equal(counted.prints[0][counted.labels == c], prints)
         later = drawn(STREAM, c, range(70, 80)) > 0  # recorded draws are not among the counted ones
-        np.testing.assert_array_equal(counted.recorded.states("fc1")[counted.recorded.labels == c][:10], later)
+        np.testing.assert_array_equal(recorded_of(counted).states("fc1")[recorded_of(counted).labels == c][:10], later)
 
 
 def same(a, b):
@@ -103,8 +113,6 @@ def test_what_other_draws_say_is_a_distribution():
     """Over all 64 patterns of six neurons: the probabilities and what is left for the models sum to one."""
     rng = np.random.default_rng(0)
     states = (np.arange(64)[:, None] >> np.arange(6) & 1).astype(bool)
-    from jaxentropy.profiling.brackets import known_of
-
     prints = je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(64, int))).prints[0]
     for draws in (0, 1, 5, 60, 4000):
         others = prints[rng.choice(64, draws, p=rng.dirichlet(np.full(64, 0.3)))]
@@ -116,9 +124,6 @@ def test_what_other_draws_say_is_a_distribution():
 
 def test_recorded_draws_among_the_counted_ones_would_break_the_bound():
     """The control: told its own inputs, the code is too short, and the upper bound falls below the entropy."""
-    from jaxentropy.bounds.brackets import brackets
-    from jaxentropy.profiling.brackets import known_of
-
     states = np.random.default_rng(0).random((3000, 20)) < 0.5
     prints = je.Tally.of(je.Recording.from_activations({"fc1": states}, np.zeros(3000, int))).prints[0]
     others = np.concatenate([prints, prints])
@@ -154,8 +159,6 @@ def test_time_is_up(monkeypatch):
 
 def test_a_smaller_share_makes_a_lower_bound():
     counted = tallied()
-    from dataclasses import replace
-
     shared = replace(counted, meta={**counted.meta, "lower_share": 0.01})
     own, less = (je.profile(t).pattern_lower for t in (counted, shared))
     assert (less < own).all()
@@ -187,7 +190,7 @@ def test_a_tally_with_recorded_draws_travels(tmp_path):
     back = je.Tally.load(tmp_path / "t.npz")
     same(counted, back)
     assert back.meta == counted.meta
-    np.testing.assert_array_equal(back.recorded.words[1], counted.recorded.words[1])
+    np.testing.assert_array_equal(recorded_of(back).words[1], recorded_of(counted).words[1])
     np.testing.assert_array_equal(je.profile(back).pattern_upper, je.profile(counted).pattern_upper)
 
 

@@ -1,5 +1,7 @@
 """Augmented images against scipy's affine transformation."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,8 +22,9 @@ def test_resampling_is_that_of_another_library(rng, angle):
     found = resampled(jnp.asarray(images), jnp.int32(1), jnp.asarray(matrix), jnp.asarray(shift))
     for channel in range(2):
         # beyond the edge scipy's grid-constant mode mixes in the background, as ours does
+        offset: Any = centre - matrix @ (centre + shift)
         expected = scipy.ndimage.affine_transform(
-            images[1, ..., channel], matrix, centre - matrix @ (centre + shift), order=1, mode="grid-constant",
+            images[1, ..., channel], matrix, offset, order=1, mode="grid-constant",
             cval=float(images[1, 0, 0, channel]),
         )  # fmt: skip
         np.testing.assert_allclose(found[..., channel], expected, atol=2e-4)
