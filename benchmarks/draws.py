@@ -15,7 +15,7 @@ from jaxentropy.networks.models import MLP
 
 DRAWS, WIDTHS, TARGET = 400_000, (128,) * 6, 100_000
 DRAWN = "drawn and augmented on the device"
-QUICK_DRAWS, QUICK_WIDTHS = 4_096, (16, 8)
+QUICK_DRAWS, QUICK_WIDTHS = 1_000, (8,)
 
 
 def run(options: Options) -> Section:
