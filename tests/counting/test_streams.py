@@ -171,11 +171,23 @@ def test_merged_tallies_share_the_error_over_pairs_of_looks_and_keep_their_seeds
     with pytest.raises(je.InputError, match="hold the same draws"):
         a.merge(b).merge(b)
     other = tallied(je.Stream(letters, RATES, ["fair", "rare"], "other coins", seed=2), 300)
-    with pytest.raises(je.InputError, match="different populations.*: other coins and twenty coins"):
+    with pytest.raises(je.InputError, match=r"different populations.*: other coins and twenty coins"):
         a.merge(other)
     plain = je.tally(network, None, [(np.eye(20), np.arange(20) % 2)], class_names=["fair", "rare"])
-    with pytest.raises(je.InputError, match="different populations.*inputs of no stream and twenty coins"):
+    with pytest.raises(je.InputError, match=r"different populations.*inputs of no stream and twenty coins"):
         a.merge(plain)
+
+
+def test_profiles_are_of_one_population_with_or_without_bits():
+    settings: dict = {"until": 100, "recorded": 20}
+    other = tallied(je.Stream(letters, RATES, ["fair", "rare"], "other coins"), **settings)
+    with pytest.raises(je.InputError, match=r"different populations \(twenty coins; other coins\)"):
+        je.profile({"trained": tallied(**settings), "untrained": other})
+    states = np.random.default_rng(0).random((200, 6)) < 0.5
+    bits = je.Recording.from_activations({"fc1": states}, np.arange(200) % 2)
+    mixed = je.profile({"trained": bits, "untrained": je.Tally.of(bits)})
+    np.testing.assert_array_equal(*(mixed.pattern_lower.sel(network=name) for name in ("trained", "untrained")))
+    assert (mixed.pattern_upper == 6).all()
 
 
 def test_checkpoints_of_another_function_are_refused(tmp_path):
