@@ -192,7 +192,7 @@ def test_profiles_are_of_one_population_with_or_without_bits():
 
 def test_checkpoints_of_another_function_are_refused(tmp_path):
     """Whose variables, data and names are the same: only what is computed tells them apart."""
-    settings = {"until": 200, "recorded": 50, "checkpoints": tmp_path}
+    settings: dict = {"until": 200, "recorded": 50, "checkpoints": tmp_path}
     je.tally(network, None, STREAM, **settings)
     same(je.tally(lambda v, x: network(v, x), None, STREAM, **settings), tallied(until=200, recorded=50))
     with pytest.raises(je.InputError, match="draws of another stream, network or setting"):
