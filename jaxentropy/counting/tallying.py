@@ -248,7 +248,8 @@ class _Pieces:
         text = json.dumps({"format": "jaxentropy-stream", "version": 2, "settings": key()})
         if said.exists() and said.read_text(encoding="utf-8") != text:
             raise InputError(
-                f"{self._folder} holds draws of another stream, network or setting; give each a folder of its own"
+                f"{self._folder} holds draws of another stream, network or setting, or of another version of JAX; give "
+                "each a folder of its own"
             )
         write_text(said, text)
 
