@@ -124,7 +124,8 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], e
     ]
     if bracketed:
         answer.append(_certainty(profile))
-    answer += widths_sentence(widths, narrowing, bracketed)
+    known_by = ("by its lower limit, or " if bracketed else "") + "by its estimate less 1.96 standard errors"
+    answer += widths_sentence(widths, narrowing, known_by)
     unreliable = is_unreliable(profile).sel(network=networks[0]).any("seed")
     lost = [layer for layer in layers if bool(unreliable.sel(layer=layer).all())]
     answer.append(

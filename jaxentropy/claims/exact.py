@@ -7,7 +7,7 @@ import xarray as xr
 
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.evidence import judged_networks
-from jaxentropy.claims.levels import information
+from jaxentropy.claims.levels import information, three_digits
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import EXACT_WORDS, counted, number_of
 
@@ -64,6 +64,8 @@ def exact_text(profile: xr.Dataset, table: xr.Dataset) -> str:
     seeds, inputs = profile.sizes["seed"], int(profile.n.sum())
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
     differ = " *Undecided*: the seeds differ, or the class has no input." if seeds > 1 else ""
+    if seeds == 1 and (profile.n == 0).any():
+        differ = " *Undecided*: the class has no input."
     parts = [
         f"**How sure is this?** All {inputs} inputs were listed, each with its probability: every number below is "
         f"exact to rounding, and holds for these networks and inputs.{differ}"
@@ -72,6 +74,8 @@ def exact_text(profile: xr.Dataset, table: xr.Dataset) -> str:
         claims = []
         for name in networks:
             claim, mean = monotone_counts(table.sel(network=name), "neuron", in_all)
+            level = number_of(table.neuron_monotone.sel(network=name), "never rises")
+            claim += f"; level at some step, but never rising, for {level}" if level else ""
             claims.append(f"In the {name} network: {claim}; {mean}.")
         parts.append(" ".join(["**Does neuron entropy fall with depth?**", *claims]))
         if "excess" in table:
@@ -97,9 +101,9 @@ def _pattern_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str]) -
         f"**Does pattern entropy fall with depth?** The {networks[0]} network, each layer against each deeper one. Of "
         f"{one.size} cells (a class and a pair of layers): {counts}."
     ]
-    text += widths_sentence(widths, narrowing, bracketed=False)
+    text += widths_sentence(widths, narrowing)
     added = profile.pattern_conditional_upper.sel(network=networks[0]).mean(["seed", "class"])
-    steps = ", ".join(f"{float(added.sel(step=step)):.3f} at {step}" for step in profile.step.values)
+    steps = ", ".join(f"{three_digits(added.sel(step=step))} at {step}" for step in profile.step.values)
     adds = (
         "**What does a layer add?** Entropy of the next layer's pattern, given this layer's, in bits, mean over classes"
         f": {steps}. 0: the next pattern is a function of this one."

@@ -45,11 +45,16 @@ def information(profile: xr.Dataset) -> str:
     values = profile.neuron_information.mean("seed")
     ends = dict.fromkeys(str(profile.layer.values[i]) for i in (0, -1))
     sentences = "; ".join(
-        " and ".join(f"{float(values.sel(network=name, layer=layer)):.3f} at {layer}" for layer in ends)
+        " and ".join(f"{three_digits(values.sel(network=name, layer=layer))} at {layer}" for layer in ends)
         + (" with shuffled labels" if name == "shuffled" else f" {name}")
         for name in map(str, profile.network.values)
     )
     return f"**What does a neuron's state tell of the class?** In bits: {sentences}."
+
+
+def three_digits(value: xr.DataArray) -> str:
+    """Bits; what rounds to zero has no sign."""
+    return f"{round(float(value), 3) + 0.0:.3f}"
 
 
 def one_pattern(profile: xr.Dataset, networks: list[str], estimator: str) -> str:

@@ -72,16 +72,16 @@ def pair_name(shallower: str, deeper: str, widths: Mapping[str, int]) -> str:
     return f"{shallower}→{deeper}" + (f" ({a}→{b})" if a != b else "")
 
 
-def widths_sentence(widths: Mapping[str, int], narrowing: bool, bracketed: bool) -> list[str]:
-    """The widths of the layers and what they force; nothing if all are equal."""
+def widths_sentence(widths: Mapping[str, int], narrowing: bool, known_by: str = "") -> list[str]:
+    """The widths of the layers and what they force; nothing if all are equal. ``known_by``: how, if not exactly."""
     if len(set(widths.values())) < 2:
         return []
     named = ", ".join(f"{layer} {width}" for layer, width in widths.items())
     sentence = f"A layer of d neurons cannot hold more than d bits, and the layers differ in width: {named}."
     if narrowing:
-        by = ("by its lower limit, or " if bracketed else "") + "by its estimate less 1.96 standard errors"
+        by = f" ({known_by})" if known_by else ""
         sentence += (
-            f" *Falls by width*: the shallower layer holds more bits ({by}) than the deeper one has neurons. The fall "
+            f" *Falls by width*: the shallower layer holds more bits{by} than the deeper one has neurons. The fall "
             "is true, but the widths alone force it."
         )
     return [sentence]

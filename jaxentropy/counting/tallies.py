@@ -1,8 +1,9 @@
 """The Tally: counts and fingerprints without the bits, for more inputs than there is room for their patterns."""
 
 import html
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,13 +101,7 @@ class Tally:
                     "cannot be compared; make both with one seed"
                 )
         every = (self, *others)
-        drawn = [(t.meta["population_text"], t.meta["stream_seed"]) for t in every if "stream_seed" in t.meta]
-        if len(set(drawn)) < len(drawn):
-            raise InputError(
-                "merge: two tallies of one stream with one seed hold the same draws; give the second stream another "
-                "seed"
-            )
-        shares = [t.meta["lower_share"] for t in every if "lower_share" in t.meta]
+        meta = {**self.meta, **_merged_draws([t.meta for t in every])}
         return Tally(
             self.layers,
             self.widths,
@@ -114,7 +109,7 @@ class Tally:
             tuple(np.concatenate(prints) for prints in zip(*(t.prints for t in every), strict=True)),
             np.concatenate([t.labels for t in every]),
             self.class_names,
-            {**self.meta, **({"lower_share": min(shares)} if shares else {})},
+            meta,
             next((t.recorded for t in every if t.recorded is not None), None),
         )
 
@@ -145,3 +140,21 @@ class Tally:
                 recorded = Recording(layers, widths, words, arrays["recorded_labels"], names, header["recorded"])
             on, prints = (tuple(arrays[f"{key}_{i}"] for i in range(len(layers))) for key in ("on", "prints"))
             return cls(layers, widths, on, prints, arrays["labels"], names, header["meta"], recorded)
+
+
+def _merged_draws(metas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is to be said of the draws of several tallies together; InputError if they cannot be put together."""
+    populations = {(meta.get("population"), meta.get("population_text")) for meta in metas}
+    if len(populations) > 1:
+        said = " and ".join(sorted(str(text or kind or "inputs of no stream") for kind, text in populations))
+        raise InputError(f"merge: tallies of different populations, whose bounds would hold of neither: {said}")
+    seeds = [seed for meta in metas for seed in meta.get("stream_seeds", [])]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(
+            "merge: two tallies of one stream with one seed hold the same draws; give the second stream another seed"
+        )
+    found: dict[str, Any] = {"stream_seeds": seeds} if seeds else {}
+    if shares := [meta["error_share"] for meta in metas if "error_share" in meta]:
+        # each might have stopped at another look: over all pairs of looks, the products add up to 1
+        found["error_share"] = math.prod(shares)
+    return found

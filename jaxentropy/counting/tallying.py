@@ -51,7 +51,7 @@ class Enough(Protocol):
         ...
 
     def looks(self, least: int) -> list[tuple[int, float]]:
-        """After how many draws of each class it looks, and with which share of the lower bounds' error probability."""
+        """After how many draws of each class it looks, and with which share of the bounds' error probability."""
         ...
 
     def enough(self, counted: Tally) -> bool:
@@ -187,10 +187,11 @@ def _of_stream(
         raise InputError(f"tally: {draws} draws, of which {recorded} are recorded; expected 1 or more, and 0 or more")
     own = replace(settings, apply_fn=stream.through(settings.apply_fn))
     given, labels, names = (variables, stream.data), range(len(stream.class_names)), list(stream.class_names)
-    pieces = _Pieces(checkpoints, _key(settings, variables, stream, recorded, draws))
+    pieces = _Pieces(checkpoints, partial(_key, own, given, stream, recorded, draws))
     kept = pieces.recording(partial(own.bits, given, stream.numbers(labels, draws, draws + recorded, _BATCH), names))
-    meta = {"population": "stream", "population_text": stream.text, "stream_seed": stream.seed}
+    meta = {"population": "stream", "population_text": stream.text, "stream_seeds": [stream.seed]}
     parts: list[Tally] = []
+    counted: Tally | None = None
     done, late, began = 0, False, time.monotonic()
     with tqdm(total=draws * len(names), desc="drawing", unit="draw", unit_scale=True, disable=not progress) as bar:
         for look, share in enough.looks(recorded):
@@ -201,12 +202,12 @@ def _of_stream(
                 bar.update((stop - done) * len(names))
                 done = stop
                 late = enough.seconds is not None and time.monotonic() - began > enough.seconds
-            counted = parts[0].merge(*parts[1:])
-            counted = replace(counted, recorded=kept, meta={**counted.meta, **meta, "lower_share": share})
-            parts = [counted]
+            parts = [parts[0].merge(*parts[1:])]
+            counted = replace(parts[0], recorded=kept, meta={**parts[0].meta, **meta, "error_share": share})
             if late or enough.enough(counted):
                 break
-    return parts[0]
+    assert counted is not None
+    return counted
 
 
 @dataclass(frozen=True)
@@ -223,11 +224,14 @@ class _Budget:
         return True
 
 
-def _key(settings: _Settings, variables: Any, stream: Stream, recorded: int, draws: int) -> str:
-    """What finished draws depend on, apart from functions."""
-    found = hashlib.sha256(repr((settings.layers, settings.quantizer, settings.seed, recorded, draws)).encode())
+def _key(own: _Settings, given: Any, stream: Stream, recorded: int, draws: int) -> str:
+    """What finished draws depend on: settings, arrays, and what the stream and the network compute from them."""
+    found = hashlib.sha256(repr((own.layers, own.quantizer, own.seed, recorded, draws)).encode())
     found.update(repr((stream.text, stream.class_names, stream.seed)).encode())
-    for leaf in jax.tree.leaves((variables, stream.data)):
+    number = jax.ShapeDtypeStruct((1, 2), jnp.uint32)
+    # the program's text has every constant in it, and no names of files
+    found.update(jax.jit(own.apply_fn).lower(given, number).as_text().encode())
+    for leaf in jax.tree.leaves(given):
         array = np.ascontiguousarray(leaf)
         found.update(repr((array.dtype.str, array.shape)).encode() + array.tobytes())
     return found.hexdigest()
@@ -236,15 +240,16 @@ def _key(settings: _Settings, variables: Any, stream: Stream, recorded: int, dra
 class _Pieces:
     """Finished draws in a folder; or nothing kept, without one."""
 
-    def __init__(self, folder: str | os.PathLike | None, key: str):
+    def __init__(self, folder: str | os.PathLike | None, key: Callable[[], str]):
         self._folder = None if folder is None else Path(folder)
         if self._folder is None:
             return
         said = self._folder / "stream.json"
-        text = json.dumps({"format": "jaxentropy-stream", "version": 1, "settings": key})
+        text = json.dumps({"format": "jaxentropy-stream", "version": 2, "settings": key()})
         if said.exists() and said.read_text(encoding="utf-8") != text:
             raise InputError(
-                f"{self._folder} holds draws of another stream, network or setting; give each a folder of its own"
+                f"{self._folder} holds draws of another stream, network or setting, or of another version of JAX; give "
+                "each a folder of its own"
             )
         write_text(said, text)
 

@@ -72,11 +72,8 @@ def tally_brackets(
 
 
 def lower_limits(counted: Tally, confidence: float) -> np.ndarray:
-    """Lower bounds ``[layer, class]`` in bits, from coincidences; NaN for an empty class.
-
-    Where the number of draws hung on what was seen, the error probability is shared out over the looks.
-    """
-    error = LOWER_SHARE * (1 - confidence) * counted.meta.get("lower_share", 1.0)
+    """Lower bounds ``[layer, class]`` in bits, from coincidences; NaN for an empty class."""
+    error = LOWER_SHARE * (1 - _confidence_of_look(counted, confidence))
     n = np.bincount(counted.labels, minlength=counted.num_classes)
     rows = []
     for prints in counted.prints:
@@ -93,6 +90,7 @@ def upper_limits(
 
     Of some of the layers, by their numbers; or of all.
     """
+    confidence = _confidence_of_look(counted, confidence)
     chosen = range(len(counted.layers)) if layers is None else layers
     recorded = counted.recorded
     n = np.bincount(counted.labels, minlength=counted.num_classes)
@@ -117,6 +115,11 @@ def upper_limits(
             cached(folder, key, lambda packed=packed, width=width, known=known: bounded(packed, width, known))
         )
     return np.array(limits)
+
+
+def _confidence_of_look(counted: Tally, confidence: float) -> float:
+    """Where the number of draws hung on what was seen, the error probability is shared out over the looks."""
+    return 1 - (1 - confidence) * counted.meta.get("error_share", 1.0)
 
 
 def known_of(prints: np.ndarray, others: np.ndarray) -> Known:

@@ -48,6 +48,11 @@ def arranged(
                     f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
                     f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
                 )
+            if (own := population_of(r)) != (ours := population_of(first)):
+                raise InputError(
+                    f"profile: '{name}' and '{other}' are of different populations ({_said(ours)}; {_said(own)}); only "
+                    "over one are they comparable"
+                )
             if not np.array_equal(_weights(r), _weights(first)):
                 raise InputError(
                     f"profile: '{name}' and '{other}' are of every input and of a sample, or weigh inputs differently; "
@@ -69,6 +74,10 @@ def population_of(recording: Recorded) -> dict[str, str]:
     """What the inputs are of: a ``sample``, or a ``stream`` with its description."""
     kept = {key: str(recording.meta[key]) for key in ("population", "population_text") if key in recording.meta}
     return {"population": "sample", **kept}
+
+
+def _said(population: Mapping[str, str]) -> str:
+    return population.get("population_text", population["population"])
 
 
 def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mesh | None) -> str:

@@ -68,8 +68,9 @@ def profile(
         bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out. By default 200,
             and 0 for tallies, which cannot be resampled.
         bounds: whether the joint pattern's entropy and total correlation get brackets (``je.bracket``), one for each
-            network, seed, layer and class: seconds a layer. By default they do, unless there are only tallies. Those of
-            the entropy hold for any number of independent inputs, those of the total correlation for large samples.
+            network, seed, layer and class: seconds a layer. By default they do; tallies without recorded draws have one
+            bit a neuron for an upper bound. Those of the entropy hold for any number of independent inputs, those of
+            the total correlation, which tallies lack, for large samples.
         confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
         seed: of the permutations, of the bootstrap, and of the brackets' models.
         mesh: devices that share the counting. If some belong to other processes, each of these gives the recording (or
@@ -131,7 +132,10 @@ def profile(
         if has_bits:
             variables |= pattern_brackets(patterns, first, confidence, seed, checkpoints, progress)
         else:
-            tallies = {name: [t for t in group if isinstance(t, Tally)] for name, group in networks.items()}
+            tallies = {
+                name: [own if isinstance(own, Tally) else Tally.of(own) for own in group]
+                for name, group in networks.items()
+            }
             variables |= tally_brackets(tallies, confidence, seed, checkpoints, progress)
     if bootstrap:
         variables |= neuron_errors(patterns, variables, first, bootstrap, seed)

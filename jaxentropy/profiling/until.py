@@ -8,7 +8,7 @@ from jaxentropy.counting.tallies import Tally
 from jaxentropy.profiling.brackets import lower_limits, upper_limits
 
 _LAST_LOOK = 0.5
-"""Share of the lower bounds' error probability that the last look gets; the earlier ones share the rest."""
+"""Share of the bounds' error probability that the last look gets; the earlier ones share the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,9 @@ class Until:
     2500
 
     It looks after ``draws``, half of them, a quarter, and so on, down to as many as are recorded, beginning with the
-    fewest. Who may stop at any of several looks may be wrong at any of them: the last look gets half of the lower
-    bounds' error probability and the earlier ones share the other half, so that the brackets hold with their confidence
-    whenever it stopped. (An upper bound rests on the recorded draws alone, whose number is fixed.)
+    fewest. Who may stop at any of several looks may be wrong at any of them: the last look gets half of the error
+    probability and the earlier ones share the other half, so that the brackets hold with their confidence whenever it
+    stopped. (Upper bounds too: the recorded draws are the same at each look, but what other draws say of them is not.)
 
     Attributes:
         draws: the most draws of each class.
@@ -54,7 +54,7 @@ class Until:
             raise InputError(f"Until: width {self.width}, seconds {self.seconds}; expected positive numbers")
 
     def looks(self, least: int) -> list[tuple[int, float]]:
-        """Draws of each class and share of the lower bounds' error probability of each look; the shares add up to 1."""
+        """Draws of each class and share of the error probability of each look; the shares add up to 1."""
         if not self.part and self.width is None:
             return [(self.draws, 1.0)]
         halves = itertools.takewhile(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import logsumexp
 from scipy.stats import binom
 
 import jaxentropy as je
@@ -34,6 +35,22 @@ def test_every_weight_satisfies_the_inequality_that_certifies_it(n):
     for k in range(0, len(mu), 3):
         expected = mass @ np.exp(-_penalty(count, _grassberger(count), mu[k], s[k]) / n)
         assert (expected <= np.exp(p * (s[k] * np.log(1 / p) - intercept[k])) * (1 + 1e-9) + 1e-300).all()
+
+
+def test_the_inequality_holds_at_the_size_of_streams():
+    """There counts are not summed one by one; here they are, wherever they have any weight."""
+    n = 500_000
+    mu, s, intercept, _ = _designs(n, 0.04)
+    for p in np.exp(np.random.default_rng(n).uniform(-2 * np.log(n) - 5, 0, 30)):
+        weighed = 1.3 * s.max() * p * (1 - p) * (mu.max() + np.log(n * p + 1) + 1)
+        reach = 40 * np.sqrt(n * p * (1 - p)) + 100
+        count = np.arange(max(int(n * p - weighed - reach), 0), min(int(n * p + reach), n) + 1.0)
+        log_mass = binom.logpmf(count, n, p)
+        for k in range(0, len(mu), 5):
+            log_weight = -_penalty(count, _grassberger(count), mu[k], s[k]) / n
+            missing = -(np.exp(log_mass) * np.expm1(log_weight)).sum()  # accurate where it is small
+            log_expected = np.log1p(-missing) if missing < 0.5 else logsumexp(log_mass + log_weight)
+            assert log_expected / p <= s[k] * np.log(1 / p) - intercept[k]
 
 
 def test_the_inequality_is_tight_and_a_larger_intercept_breaks_it():

@@ -35,6 +35,17 @@ def test_a_narrow_layer_falls_by_width_and_a_level_one_never_rises():
     found = je.verdict(je.profile(every_input({"fc1": x, "fc2": x[:, :2], "fc3": ~x[:, :2]}, np.zeros(16, int))))
     assert found.table.pattern.values.ravel().tolist() == ["falls by width", "falls by width", "equal"]
     assert found.table.neuron_monotone.values.ravel().tolist() == ["never rises"]
+    assert "undecided for 0; level at some step, but never rising, for 1;" in found.text
+    assert "holds more bits than the deeper one has neurons" in found.text
+    assert "standard error" not in found.text
+
+
+def test_zero_has_no_sign():
+    x = inputs(4)
+    weights = np.random.default_rng(3).random(16)  # whose sums are rounded to a little below zero
+    layers = {"fc1": x, "fc2": x[:, :2]}
+    recording = je.Recording.from_activations(layers, np.zeros(16, int), exhaustive=True, weights=weights)
+    assert "-0.000" not in je.verdict(je.profile(recording)).text
 
 
 def test_seeds_that_differ_are_undecided_and_twins_that_do_not_are_equal():

@@ -134,7 +134,7 @@ def test_recorded_draws_among_the_counted_ones_would_break_the_bound():
 def test_until_brackets_part_or_are_narrow_or_time_is_up():
     parted = tallied(until=je.Until(40_000, part=True), recorded=1_000)
     assert parted.n < 80_000
-    assert parted.meta["lower_share"] < 0.5
+    assert parted.meta["error_share"] < 0.5
     profile = je.profile(parted)
     assert (profile.pattern_lower.sel(layer="fc1") > profile.pattern_upper.sel(layer="fc2")).all()
     assert tallied(until=je.Until(2_000, width=0.01)).n == 4_000
@@ -157,11 +157,52 @@ def test_time_is_up(monkeypatch):
     assert counted.n == 1000
 
 
-def test_a_smaller_share_makes_a_lower_bound():
+def test_a_smaller_share_of_the_error_makes_a_wider_bracket():
+    """Upper bounds hang on the looks too: at each of them other draws tell what the recorded ones are likely to be."""
     counted = tallied()
-    shared = replace(counted, meta={**counted.meta, "lower_share": 0.01})
-    own, less = (je.profile(t).pattern_lower for t in (counted, shared))
-    assert (less < own).all()
+    shared = replace(counted, meta={**counted.meta, "error_share": 0.01})
+    own, less = je.profile(counted), je.profile(shared)
+    assert (less.pattern_lower < own.pattern_lower).all()
+    assert (less.pattern_upper.sel(layer="fc2") > own.pattern_upper.sel(layer="fc2") - 1e-9).all()
+    assert (less.pattern_upper > own.pattern_upper).any()
+
+
+def test_merged_tallies_share_the_error_over_pairs_of_looks_and_keep_their_seeds():
+    a, b = (tallied(je.Stream(letters, RATES, ["fair", "rare"], "twenty coins", seed=s), 300) for s in (0, 1))
+    early, late = (replace(t, meta={**t.meta, "error_share": 0.5}) for t in (a, b))
+    assert early.merge(late).meta["error_share"] == 0.25
+    with pytest.raises(je.InputError, match="hold the same draws"):
+        a.merge(b).merge(b)
+    other = tallied(je.Stream(letters, RATES, ["fair", "rare"], "other coins", seed=2), 300)
+    with pytest.raises(je.InputError, match=r"different populations.*: other coins and twenty coins"):
+        a.merge(other)
+    plain = je.tally(network, None, [(np.eye(20), np.arange(20) % 2)], class_names=["fair", "rare"])
+    with pytest.raises(je.InputError, match=r"different populations.*inputs of no stream and twenty coins"):
+        a.merge(plain)
+
+
+def test_profiles_are_of_one_population_with_or_without_bits():
+    settings: dict = {"until": 100, "recorded": 20}
+    other = tallied(je.Stream(letters, RATES, ["fair", "rare"], "other coins"), **settings)
+    with pytest.raises(je.InputError, match=r"different populations \(twenty coins; other coins\)"):
+        je.profile({"trained": tallied(**settings), "untrained": other})
+    states = np.random.default_rng(0).random((200, 6)) < 0.5
+    bits = je.Recording.from_activations({"fc1": states}, np.arange(200) % 2)
+    mixed = je.profile({"trained": bits, "untrained": je.Tally.of(bits)})
+    np.testing.assert_array_equal(*(mixed.pattern_lower.sel(network=name) for name in ("trained", "untrained")))
+    assert (mixed.pattern_upper == 6).all()
+
+
+def test_checkpoints_of_another_function_are_refused(tmp_path):
+    """Whose variables, data and names are the same: only what is computed tells them apart."""
+    settings: dict = {"until": 200, "recorded": 50, "checkpoints": tmp_path}
+    je.tally(network, None, STREAM, **settings)
+    same(je.tally(lambda v, x: network(v, x), None, STREAM, **settings), tallied(until=200, recorded=50))
+    with pytest.raises(je.InputError, match="draws of another stream, network or setting"):
+        je.tally(lambda v, x: network(v, -x), None, STREAM, **settings)
+    negated = je.Stream(lambda *given: -letters(*given), RATES, ["fair", "rare"], "twenty coins")
+    with pytest.raises(je.InputError, match="draws of another stream, network or setting"):
+        je.tally(network, None, negated, **settings)
 
 
 def test_a_killed_call_goes_on(tmp_path, monkeypatch):
