@@ -7,6 +7,7 @@ import jaxentropy as je
 from jaxentropy.bounds.brackets import both_brackets, brackets
 from jaxentropy.bounds.code_length import MODELS, best_shares, cross_fit, mix, read_codes
 from jaxentropy.bounds.coincidences import _designs, _grassberger, _penalty, entropy_lower_bound
+from jaxentropy.bounds.conditional import conditional_limits
 from tests.conftest import random_recording
 from tests.problems import zoo
 
@@ -257,6 +258,8 @@ def test_profile_carries_brackets():
         np.testing.assert_array_equal(one.pattern_lower.sel(layer=layer), expected.lower)
         np.testing.assert_array_equal(one.pattern_upper.sel(layer=layer), expected.upper)
         np.testing.assert_array_equal(one.total_correlation_lower.sel(layer=layer), expected.total_correlation_lower)
+    this, following = ([recording.states(k)[recording.labels == c] for c in range(3)] for k in recording.layers)
+    np.testing.assert_array_equal(one.pattern_conditional_upper[0], conditional_limits(this, following, seed=4))
     assert (one.pattern_lower <= one.pattern_upper).all()
     assert dataset.sel(network="shuffled").pattern_lower.isnull().all()
     assert set(np.unique(dataset.reliability)) <= set(je.LABELS)
