@@ -1,5 +1,7 @@
 """The upper bound on what a layer adds, against entropies that are known in closed form."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -256,7 +258,7 @@ def test_without_bounds_nothing_is_said(profile):
 
 
 def test_finished_bounds_are_read_from_the_checkpoints(tmp_path, standing_in, monkeypatch):
-    settings = {"estimators": ("plugin",), "bootstrap": 0, "checkpoints": tmp_path}
+    settings: Any = {"estimators": ("plugin",), "bootstrap": 0, "checkpoints": tmp_path}
     first = je.profile(layered(0), **settings)
     assert first.step.values.tolist() == ["fc1→fc2", "fc2→fc3"]
     monkeypatch.setattr(profiling_brackets, "conditional_limits", None)
@@ -264,4 +266,4 @@ def test_finished_bounds_are_read_from_the_checkpoints(tmp_path, standing_in, mo
     np.testing.assert_array_equal(first.pattern_conditional_upper, again.pattern_conditional_upper)
     for other in ({"seed": 1}, {"confidence": 0.9}):
         with pytest.raises(TypeError):
-            je.profile(layered(0), **settings, **other)
+            je.profile(layered(0), **(settings | other))
