@@ -19,6 +19,7 @@ from jaxentropy.bounds.conditional import (
 )
 from jaxentropy.bounds.limits import any_size_limit, normal_limit
 from jaxentropy.profiling import brackets as profiling_brackets
+from tests import oracles
 from tests.problems import binary_entropy, spike_entropy
 
 # one number of inputs, neurons and classes for most tests: their programs are compiled once
@@ -92,8 +93,7 @@ def switched(rng, expected):
     ("draw", "setting", "truth"),
     [
         (noisy, 0.1, D * float(binary_entropy(np.array(0.1)))),
-        (noisy, 0.01, D * float(binary_entropy(np.array(0.01)))),
-        *((spiked, expected, spike_entropy(expected / N, D)) for expected in (0.5, 1, 3)),
+        *((spiked, expected, spike_entropy(expected / N, D)) for expected in (0.5, 3)),
         *((switched, expected, D * expected / N) for expected in (0.5, 2)),
     ],
 )
@@ -104,6 +104,23 @@ def test_it_holds_as_often_as_it_says(draw, setting, truth):
     found = limits_of(pairs)
     assert (found >= truth).mean() >= 0.95
     assert np.median(found) < D
+
+
+def test_it_holds_for_layers_of_networks_of_which_every_input_is_known():
+    """H(next | this) = H(this, next) − H(this) over all 4,096 inputs; 40 draws from each of two random networks."""
+    inputs = 2.0 * cube(12) - 1
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        first, second = rng.normal(size=(12, D)), rng.normal(size=(D, D))
+        hidden = inputs @ first
+        this, following = hidden > 0, np.maximum(hidden, 0) @ second + 0.5 > 0
+        counts = [np.unique(states, axis=0, return_counts=True)[1] for states in (np.hstack([this, following]), this)]
+        truth = oracles.plugin(counts[0].tolist()) - oracles.plugin(counts[1].tolist())
+        drawn = [rng.integers(0, len(inputs), N) for _ in range(DRAWS)]
+        found = limits_of([(this[i], following[i]) for i in drawn])
+        assert truth > 0.2
+        assert (found >= truth).mean() >= 0.95
+        assert np.median(found) < D - 1
 
 
 def test_a_normal_limit_of_the_same_codes_misses_what_is_rare():
@@ -177,11 +194,10 @@ def test_few_and_no_inputs(rng):
     assert conditional_limits([coins(rng, 3)], [coins(rng, 3)]).tolist() == [D]
 
 
-def test_the_same_seed_gives_the_same_and_more_confidence_more(rng):
+def test_more_confidence_gives_more(rng):
     pairs = [noisy(rng, 0.01) for _ in range(DRAWS)]
-    first, again, less = (limits_of(pairs, confidence=confidence, seed=5) for confidence in (0.9, 0.9, 0.5))
-    np.testing.assert_array_equal(first, again)
-    assert (less < first).all()
+    sure, less = (limits_of(pairs, confidence=confidence, seed=5) for confidence in (0.9, 0.5))
+    assert (less < sure).all()
 
 
 def test_what_cannot_be_bounded_is_refused(rng):
