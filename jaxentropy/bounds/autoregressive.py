@@ -5,7 +5,8 @@ up to its own degree only: a fully visible sigmoid belief network (Neal 1992) wi
 et al. 2015). All neurons' conditionals are one masked matrix product. The classes share the hidden layer, which sees
 every input, and have a D of their own, drawn to zero the more the fewer inputs they have. z are the class's states less
 their mean, times the inverse of the Cholesky factor of their covariance: triangular too, so that nothing is seen too
-early, and well conditioned.
+early, and well conditioned. Where the first neurons are *given*, those after them alone are coded: the same product of
+conditionals, without the first factors, is a distribution of the rest for each pattern of the first.
 """
 
 import math
@@ -50,9 +51,9 @@ def sizes(num_classes: int, n: int, width: int) -> Sizes:
 class _Fixed(NamedTuple):
     """What training does not change: masks, and each class's whitening."""
 
-    before: Array  # [d, d], 1 where the row's neuron comes before the column's
+    before: Array  # [d, coded], 1 where the row's neuron comes before the column's
     to_hidden: Array  # [d, h]
-    from_hidden: Array  # [h, d]
+    from_hidden: Array  # [h, coded]
     mean: Array  # [class, d]
     whiten: Array | None  # [class, d, d]
 
@@ -64,7 +65,9 @@ class Model(NamedTuple):
     fixed: _Fixed
 
 
-def fit(states, counts, validation, validation_counts, rate, covariance, seed: int, plan: Sizes) -> Model:
+def fit(
+    states, counts, validation, validation_counts, rate, covariance, seed: int, plan: Sizes, given: int = 0
+) -> Model:
     """Train on all classes at once and return the parameters that code the validation part best.
 
     Args:
@@ -75,24 +78,26 @@ def fit(states, counts, validation, validation_counts, rate, covariance, seed: i
         covariance: ``float[class, d, d]`` of the training states, or None for models without a D.
         seed: of the initial weights and the order of the batches.
         plan: the sizes.
+        given: the first so many neurons are known, and not coded.
     """
     num_classes, _, width = states.shape
     rng = np.random.default_rng(seed)
     neuron = np.arange(width)
-    degree = np.arange(plan.hidden) % max(width - 1, 1) + 1
+    coded, least = neuron[given:], max(given, 1)  # every hidden unit sees all that is given
+    degree = np.arange(plan.hidden) % max(width - least, 1) + least
     whiten = None
     if plan.per_class:
         loaded = np.asarray(covariance, np.float64) + 0.025 * np.eye(width)
         whiten = np.linalg.inv(np.linalg.cholesky(loaded)).swapaxes(1, 2)
     params = {
-        "b": np.log(rate / (1 - rate)),
+        "b": np.log(rate / (1 - rate))[:, given:],
         "into": rng.normal(size=(width, plan.hidden)) * math.sqrt(2 / width),
         "class": rng.normal(size=(num_classes, plan.hidden)) * 0.3,
-        "V": np.zeros((plan.hidden, width)),
+        "V": np.zeros((plan.hidden, width - given)),
     }
     if plan.per_class:
-        params["D"] = np.zeros((num_classes, width, width))
-    fixed = _Fixed(neuron[:, None] < neuron, neuron[:, None] < degree, degree[:, None] <= neuron, rate, whiten)
+        params["D"] = np.zeros((num_classes, width, width - given))
+    fixed = _Fixed(neuron[:, None] < coded, neuron[:, None] < degree, degree[:, None] <= coded, rate, whiten)
     params, fixed = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), (params, fixed))
     # a shuffle of each class's rows; what pads it stays behind
     order = np.argsort(np.where(_valid(states, counts), rng.random(states.shape[:2]), 2.0)).astype(np.int32)
@@ -102,10 +107,15 @@ def fit(states, counts, validation, validation_counts, rate, covariance, seed: i
 
 @jax.jit
 def code_length(model: Model, states) -> jax.Array:
-    """−log₂ q(pattern | class) in bits: ``uint8[class, n, d]`` → ``float[class, n]``."""
+    """−log₂ q(pattern | class) in bits, of what is not given: ``uint8[class, n, d]`` → ``float[class, n]``."""
     x = states.astype(jnp.float32)
-    log_odds = _log_odds(model.params, model.fixed, x, _whitened(model.fixed, states))
-    return jnp.sum(jax.nn.softplus(log_odds) - x * log_odds, axis=-1) / _LN2
+    return _nats(_log_odds(model.params, model.fixed, x, _whitened(model.fixed, states)), x) / _LN2
+
+
+def _nats(log_odds, x):
+    """−ln q of the neurons that have log-odds: the last ones."""
+    coded = x[..., x.shape[-1] - log_odds.shape[-1] :]
+    return jnp.sum(jax.nn.softplus(log_odds) - coded * log_odds, axis=-1)
 
 
 def _valid(states, counts):
@@ -144,8 +154,7 @@ def _train(params: Params, fixed: _Fixed, states, counts, order, validation, val
 
     def loss(vector, x, white, weight):
         params = named(vector)
-        log_odds = _log_odds(params, fixed, x, white)
-        nats = jnp.sum(jax.nn.softplus(log_odds) - x * log_odds, axis=-1)
+        nats = _nats(_log_odds(params, fixed, x, white), x)
         fit = jnp.sum(weight[:, None] * nats) / nats.shape[1]
         prior = 0.5 * (jnp.sum(params["V"] ** 2) + jnp.sum(params["into"] ** 2))
         if "D" in params:

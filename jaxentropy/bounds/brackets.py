@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
-from jaxentropy.bounds.code_length import MODELS, Codes, cross_fit, read_codes
+from jaxentropy.bounds.code_length import MODELS, Codes, cross_fit, read_codes, stacked
 from jaxentropy.bounds.coincidences import entropy_lower_bound
 from jaxentropy.bounds.independence import DependenceWarning, find_copies
 from jaxentropy.bounds.limits import any_size_limit, normal_limit
@@ -181,9 +181,7 @@ def _with_known(bits: np.ndarray, known: Known, rows: np.ndarray) -> np.ndarray:
 def _codes(patterns: list[np.ndarray], identity: list[np.ndarray], seed: int) -> Iterator[Codes]:
     """Held-out code lengths of every fold of these classes."""
     n = np.array([len(p) for p in patterns])
-    states = np.zeros((len(n), int(n.max()), patterns[0].shape[1]), np.uint8)
-    for c, p in enumerate(patterns):
-        states[c, : n[c]] = p
+    states = stacked(patterns)
     for split in cross_fit(n, FOLDS, seed):
         yield read_codes(states, identity, split, seed)
 

@@ -72,6 +72,14 @@ def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
     )
 
 
+def stacked(patterns: list[np.ndarray]) -> np.ndarray:
+    """``uint8[class, n, d]`` of all classes' states, padded with zeros to the largest."""
+    states = np.zeros((len(patterns), max(map(len, patterns)), patterns[0].shape[1]), np.uint8)
+    for c, own in enumerate(patterns):
+        states[c, : len(own)] = own
+    return states
+
+
 def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, seed: int) -> Codes:
     """Fit every model to ``split.fit``, mix them on ``split.choose``, and read ``split.read``.
 
@@ -81,33 +89,42 @@ def read_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, see
         split: from ``cross_fit``.
         seed: of the models' random starts.
     """
-    num_classes, _, width = states.shape
-    sizes = [np.array([len(rows) for rows in part], np.int32) for part in split]
-    fitted, chooser = (_gather(states, rows) for rows in split[:2])
-    # what chooses and what is read go through one program, one behind the other
-    held_rows = [np.concatenate(rows) for rows in zip(split.choose, split.read, strict=True)]
-    held = _gather(states, held_rows)
-    plan = autoregressive.sizes(num_classes, int(sizes[0].sum()), width)
-    found = moments(fitted, sizes[0], pairs=plan.per_class or width <= WIDEST_TREE)
-    model = autoregressive.fit(fitted, sizes[0], chooser, sizes[1], found.rate, found.covariance, seed, plan)
-    codes = [
-        independent_code(found.rate, held),
-        tree_code(*fit_tree(found, sizes[0]), held) if width <= WIDEST_TREE else np.full(held.shape[:2], np.inf),
-        mixture_code(*fit_mixture(fitted, sizes[0], mixture_starts(fitted, sizes[0], seed)), held),
-        autoregressive.code_length(model, held),
-        repeats_code(identity, split.fit, held_rows, held.shape[:2]),
-        np.full(held.shape[:2], float(width)),
-    ]
-    bits = np.stack([np.asarray(code, float) for code in codes], axis=-1)
-
-    mixed, shares = [], np.empty((num_classes, len(codes)))
-    for c, (choosing, reading) in enumerate(zip(*sizes[1:], strict=True)):
-        shares[c] = _shares(bits[c, :choosing])
-        mixed.append(_mix(bits[c, choosing : choosing + reading], shares[c]))
+    bits = model_codes(states, identity, split, seed)
+    mixed, shares = [], np.empty((len(states), bits.shape[-1]))
+    for c, (choose, read) in enumerate(zip(split.choose, split.read, strict=True)):
+        choosing = len(choose)
+        shares[c] = best_shares(bits[c, :choosing])
+        mixed.append(mix(bits[c, choosing : choosing + len(read)], shares[c]))
     return Codes(split.read, mixed, shares)
 
 
-def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
+def model_codes(states: np.ndarray, identity: list[np.ndarray], split: Split, seed: int) -> np.ndarray:
+    """Each of ``MODELS``, fitted to ``split.fit``: bits ``[class, row, model]`` of the rows of ``held_rows``."""
+    width = states.shape[-1]
+    fit_sizes, choose_sizes = (np.array([len(rows) for rows in part], np.int32) for part in split[:2])
+    fitted, chooser = (gather(states, rows) for rows in split[:2])
+    rows = held_rows(split)
+    held = gather(states, rows)
+    plan = autoregressive.sizes(len(states), int(fit_sizes.sum()), width)
+    found = moments(fitted, fit_sizes, pairs=plan.per_class or width <= WIDEST_TREE)
+    model = autoregressive.fit(fitted, fit_sizes, chooser, choose_sizes, found.rate, found.covariance, seed, plan)
+    codes = [
+        independent_code(found.rate, held),
+        tree_code(*fit_tree(found, fit_sizes), held) if width <= WIDEST_TREE else np.full(held.shape[:2], np.inf),
+        mixture_code(*fit_mixture(fitted, fit_sizes, mixture_starts(fitted, fit_sizes, seed)), held),
+        autoregressive.code_length(model, held),
+        repeats_code(identity, split.fit, rows, held.shape[:2]),
+        np.full(held.shape[:2], float(width)),
+    ]
+    return np.stack([np.asarray(code, float) for code in codes], axis=-1)
+
+
+def held_rows(split: Split) -> list[np.ndarray]:
+    """What chooses and, behind it, what is read: both go through one program."""
+    return [np.concatenate(rows) for rows in zip(split.choose, split.read, strict=True)]
+
+
+def gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
     """These rows of each class, padded with rows of zeros to one length: a round one, so that few programs compile."""
     longest = rounded(max(max(map(len, rows)), 1))
     part = np.zeros((len(rows), longest, states.shape[-1]), np.uint8)
@@ -116,13 +133,13 @@ def _gather(states: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
     return part
 
 
-def _mix(bits: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def mix(bits: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Code lengths under Σ_m share_m·q_m, from each model's ``bits[input, model]``."""
     least = bits.min(-1, keepdims=True)
     return least[:, 0] - np.log2(np.sum(shares * np.exp2(least - bits), axis=-1))
 
 
-def _shares(bits: np.ndarray) -> np.ndarray:
+def best_shares(bits: np.ndarray) -> np.ndarray:
     """Weights that code ``bits[input, model]`` best (expectation–maximisation), beside a fixed share of the uniform."""
     models = bits.shape[-1]
     start = np.append(np.full(models - 1, (1 - _UNIFORM_SHARE) / (models - 1)), _UNIFORM_SHARE)

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxentropy.base.markdown import extent, markdown_table
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable, judged_networks
 from jaxentropy.claims.levels import information, level, one_pattern
-from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
+from jaxentropy.claims.sentences import constant_neurons, layer_adds, monotone_counts, pair_name, widths_sentence
 from jaxentropy.claims.words import PATTERN_WORDS, counted, number_of, pattern_words
 from jaxentropy.estimators import ESTIMATOR_NAMES
 from jaxentropy.estimators.trust import MIN_INPUTS
@@ -27,6 +27,7 @@ def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest
     parts.append(information(profile))
     if profile.sizes["layer"] > 1:
         parts += _pattern_text(profile, table, networks, estimator)
+        parts += layer_adds(profile, networks[0])
     else:
         parts.append(one_pattern(profile, networks, estimator))
     return "\n\n".join(parts + _notes(profile))

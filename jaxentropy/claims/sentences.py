@@ -1,11 +1,15 @@
-"""Words of a verdict → sentences on the neurons that are constant, and on the layers' widths."""
+"""Words of a verdict → sentences on constant neurons, on the layers' widths, and on what a layer adds."""
 
 from collections.abc import Mapping
 
 import xarray as xr
 
+from jaxentropy.claims.evidence import CONFIDENCE
+
 WORTH_A_WORD = 0.01
 """Of a layer in which a larger share of the neurons never fires, the text says so."""
+ADDS_LITTLE = 1.0
+"""Bits; a layer that adds less in every class is named as a candidate for removal."""
 
 
 def monotone_counts(words: xr.Dataset, name: str, in_all: str = "") -> tuple[str, str]:
@@ -85,3 +89,34 @@ def widths_sentence(widths: Mapping[str, int], narrowing: bool, known_by: str = 
             "is true, but the widths alone force it."
         )
     return [sentence]
+
+
+def layer_adds(profile: xr.Dataset, network: str) -> list[str]:
+    """The most that each layer's pattern adds to the one before, of this network; nothing if that was not bounded."""
+    if "pattern_conditional_upper" not in profile:
+        return []
+    most = profile.pattern_conditional_upper.sel(network=network)
+    most = most.where(~profile.copies).isel({"class": (profile.n > 0).values})
+    if most.isnull().all():
+        return []
+    mean, seeds = most.mean(["seed", "class"]), profile.sizes["seed"]
+    named = ", ".join(f"{float(mean.sel(step=step)):.2f} at {step}" for step in profile.step.values)
+    fails = 100 * (1 - profile.attrs.get("bounds_confidence", CONFIDENCE))
+    over = "mean over classes" + (f" and {seeds} seeds" if seeds > 1 else "")
+    text = (
+        "**What does a layer add?** Entropy of the next layer's pattern, given this layer's and the class, in bits, "
+        f"{over}: at most {named}. A step's bound for one class{' and seed' if seeds > 1 else ''} is too low with a "
+        f"probability of at most {fails:.3g} %, at any number of independent inputs; a high one does not say that a "
+        "layer adds much. "
+    )
+    where = "in every class" + (f" of all {seeds} seeds" if seeds > 1 else "")
+    little = (most < ADDS_LITTLE).all(["seed", "class"]).values
+    steps = profile.step.values[little]
+    if not len(steps):
+        return [f"{text}No step is below {ADDS_LITTLE:g} bit {where}."]
+    layers = ", ".join(str(layer) for layer in profile.layer.values[1:][little])
+    return [
+        f"{text}Below {ADDS_LITTLE:g} bit {where}: {', '.join(steps)}. The pattern of {layers} is then almost a "
+        f"function of the one before: {'a candidate' if len(steps) == 1 else 'candidates'} for removal, which only "
+        "retraining can confirm."
+    ]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from jaxentropy.base.files import cached
 from jaxentropy.bounds.brackets import LOWER_SHARE, Known, brackets
 from jaxentropy.bounds.coincidences import entropy_lower_bound
+from jaxentropy.bounds.conditional import conditional_limits
 from jaxentropy.bounds.independence import find_copies
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.multiplicities import multiplicities_on_host
@@ -49,6 +51,41 @@ def pattern_brackets(
         key = (repr(settings).encode(), packed.tobytes(), first.labels.tobytes())
         found[:, i, s, k] = cached(folder, key, bracketed)
     return {name: (("network", "seed", "layer", "class"), values) for name, values in zip(names, found, strict=True)}
+
+
+def conditional_uppers(
+    words: Mapping[str, Sequence[Any]],
+    first: Recorded,
+    confidence: float,
+    seed: int,
+    checkpoints: str | os.PathLike | None,
+    progress: bool,
+) -> Cell:
+    """Bounds on the next layer's entropy given this one's; NaN for shuffled labels; nothing if there is one layer."""
+    if len(first.layers) < 2:
+        return {}
+    seeds = len(next(iter(words.values()))[0])
+    found = np.full((len(words), seeds, len(first.layers) - 1, first.num_classes), np.nan)
+    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
+    recorded = [(i, layers) for i, (name, layers) in enumerate(words.items()) if name != "shuffled"]
+    cells = [
+        (i, s, k, (own[s], following[s]))
+        for i, layers in recorded
+        for k, (own, following) in enumerate(pairwise(layers))
+        for s in range(seeds)
+    ]
+    folder = Path(checkpoints) if checkpoints is not None else None
+    for i, s, k, packed in tqdm(cells, desc="what layers add", unit="step", disable=not progress):
+        widths = first.widths[k : k + 2]
+
+        def bounded(packed=packed, widths=widths):
+            this, following = (np.asarray(unpack(own, width)) for own, width in zip(packed, widths, strict=True))
+            return conditional_limits([this[r] for r in rows], [following[r] for r in rows], confidence, seed)
+
+        settings = (version("jaxentropy"), "conditional", *widths, first.num_classes, confidence, seed)
+        key = (repr(settings).encode(), *(own.tobytes() for own in packed), first.labels.tobytes())
+        found[i, s, k] = cached(folder, key, bounded)
+    return {"pattern_conditional_upper": (("network", "seed", "step", "class"), found)}
 
 
 def tally_brackets(

@@ -17,7 +17,7 @@ from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
-from jaxentropy.profiling.brackets import classes_of_copies, pattern_brackets, tally_brackets
+from jaxentropy.profiling.brackets import classes_of_copies, conditional_uppers, pattern_brackets, tally_brackets
 from jaxentropy.profiling.exact import ESTIMATOR, exact_quantities
 from jaxentropy.profiling.falls import neuron_errors, steps
 from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, population_of, source_of, with_null
@@ -68,15 +68,17 @@ def profile(
         bootstrap: replicates of the paired bootstrap behind ``neuron_fall_se``; 0 leaves the falls out. By default 200,
             and 0 for tallies, which cannot be resampled.
         bounds: whether the joint pattern's entropy and total correlation get brackets (``je.bracket``), one for each
-            network, seed, layer and class: seconds a layer. By default they do; tallies without recorded draws have one
-            bit a neuron for an upper bound. Those of the entropy hold for any number of independent inputs, those of
-            the total correlation, which tallies lack, for large samples.
-        confidence: with which a bracket's lower and upper bounds hold together, cell by cell.
-        seed: of the permutations, of the bootstrap, and of the brackets' models.
+            network, seed, layer and class, and what a layer adds to the one before an upper bound: seconds a layer. By
+            default they do; tallies without recorded draws have one bit a neuron for an upper bound, and tallies say
+            nothing of what a layer adds. Those of the entropy hold for any number of independent inputs, those of the
+            total correlation, which tallies lack, for large samples.
+        confidence: with which a bracket's lower and upper bounds hold together, cell by cell; and with which each
+            ``pattern_conditional_upper`` holds on its own.
+        seed: of the permutations, of the bootstrap, and of the bounds' models.
         mesh: devices that share the counting. If some belong to other processes, each of these gives the recording (or
             tally) of its own share of the inputs, and all get the profile of the whole; shuffles, bootstrap and bounds
             need all bits in one place and are then to be left out, as for tallies.
-        checkpoints: folder that keeps finished brackets, so that a killed call goes on where it was.
+        checkpoints: folder that keeps finished bounds, so that a killed call goes on where it was.
         progress: show a bar on standard error while brackets are made.
 
     Returns:
@@ -91,12 +93,13 @@ def profile(
         constant over all inputs of all classes (``neuron_entropy_active``, ``neuron_fall_active``; NaN if all are):
         dead neurons have no entropy, and differ in number from layer to layer (``never_on``). ``copies`` marks classes
         whose inputs look like copies or near-copies of each other: what is said of them holds for independent inputs
-        only.
+        only. ``pattern_conditional_upper`` bounds the entropy of the next layer's pattern, given this one's and the
+        class, from above (by ``step``; of recordings only).
 
     Recordings of every input (``exhaustive=True``) have nothing to estimate: the only estimator is ``exact``, all
-    errors are 0, ``pattern_lower`` equals ``pattern_upper``, and ``pattern_conditional_upper`` is the entropy of the
-    next layer's pattern given this one's. ``estimators``, ``bootstrap``, ``bounds`` and ``confidence`` are not looked
-    at. The attribute ``population`` says *enumeration* there, else *sample* or *stream*.
+    errors are 0, ``pattern_lower`` equals ``pattern_upper``, and ``pattern_conditional_upper`` is that
+    entropy itself. ``estimators``, ``bootstrap``, ``bounds`` and ``confidence`` are not looked at. The attribute
+    ``population`` says *enumeration* there, else *sample* or *stream*.
 
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
@@ -130,7 +133,8 @@ def profile(
         variables["copies"] = (("class",), classes_of_copies(own, first, seed))
     if bounds:
         if has_bits:
-            variables |= pattern_brackets(patterns, first, confidence, seed, checkpoints, progress)
+            for made in (pattern_brackets, conditional_uppers):
+                variables |= made(patterns, first, confidence, seed, checkpoints, progress)
         else:
             tallies = {
                 name: [own if isinstance(own, Tally) else Tally.of(own) for own in group]
@@ -236,7 +240,7 @@ def _dataset(
             **_versions(),
         },
     )
-    return dataset.assign_coords(step=steps(first.layers)) if "neuron_fall" in dataset else dataset
+    return dataset.assign_coords(step=steps(first.layers)) if "step" in dataset.dims else dataset
 
 
 @cache

@@ -59,7 +59,7 @@ LONG_NAMES = {
     "pattern_lower": ("lower bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
     "pattern_upper": ("upper bound on the entropy of the layer's joint pattern, for independent inputs", "bits"),
     "pattern_conditional_upper": (
-        "upper bound on the entropy of the next layer's joint pattern, given this layer's",
+        "upper bound on the entropy of the next layer's joint pattern, given this layer's, for independent inputs",
         "bits",
     ),
     "copies": ("inputs look like copies or near-copies of each other: error bars and bounds do not hold", "1"),

@@ -6,8 +6,9 @@ from scipy.stats import binom
 
 import jaxentropy as je
 from jaxentropy.bounds.brackets import both_brackets, brackets
-from jaxentropy.bounds.code_length import MODELS, _mix, _shares, cross_fit, read_codes
+from jaxentropy.bounds.code_length import MODELS, best_shares, cross_fit, mix, read_codes
 from jaxentropy.bounds.coincidences import _designs, _grassberger, _penalty, entropy_lower_bound
+from jaxentropy.bounds.conditional import conditional_limits
 from tests.conftest import random_recording
 from tests.problems import zoo
 
@@ -137,11 +138,11 @@ def test_every_model_is_a_distribution(rng):
 
 def test_the_mixture_prefers_what_codes_best():
     bits = np.stack([np.full(50, 3.0), np.full(50, 9.0), np.full(50, 20.0)], axis=-1)
-    shares = _shares(bits)
+    shares = best_shares(bits)
     assert shares[0] > 0.95
-    assert (_mix(bits, shares) < 3.1).all()
+    assert (mix(bits, shares) < 3.1).all()
     infinite = np.array([[np.inf, 5.0, 8.0]])
-    assert np.isfinite(_mix(infinite, _shares(infinite))).all()
+    assert np.isfinite(mix(infinite, best_shares(infinite))).all()
 
 
 # ---- bracket
@@ -274,6 +275,8 @@ def test_profile_carries_brackets():
         np.testing.assert_array_equal(one.pattern_lower.sel(layer=layer), expected.lower)
         np.testing.assert_array_equal(one.pattern_upper.sel(layer=layer), expected.upper)
         np.testing.assert_array_equal(one.total_correlation_lower.sel(layer=layer), expected.total_correlation_lower)
+    this, following = ([recording.states(k)[recording.labels == c] for c in range(3)] for k in recording.layers)
+    np.testing.assert_array_equal(one.pattern_conditional_upper[0], conditional_limits(this, following, seed=4))
     assert (one.pattern_lower <= one.pattern_upper).all()
     assert dataset.sel(network="shuffled").pattern_lower.isnull().all()
     assert set(np.unique(dataset.reliability)) <= set(je.LABELS)

@@ -315,17 +315,19 @@ def test_a_killed_profile_goes_on_from_its_finished_brackets(tmp_path, monkeypat
         return Brackets(on, on + 1, on + 2, on + 3, ("",) * len(on))
 
     monkeypatch.setattr(profiling_brackets, "brackets", dies_at_third)
+    monkeypatch.setattr(profiling_brackets, "conditional_limits", lambda this, *_: np.zeros(len(this)))
     recording = random_recording(5, n=60, widths=(5, 7, 7, 9))
     settings: Any = {"bootstrap": 0, "estimators": ("plugin",), "checkpoints": tmp_path / "kept"}
     with pytest.raises(KeyboardInterrupt):
         profile(recording, **settings)
+    finished = next((tmp_path / "kept").iterdir())
     found = profile(recording, **settings)
     assert [width for _, width in made] == [5, 7, 7, 7, 9]
     assert made == [(20, width) for _, width in made]
     without = profile(recording, **(settings | {"checkpoints": None}))
     xr.testing.assert_identical(found, without)
     del made[3:]
-    next((tmp_path / "kept").iterdir()).write_bytes(b"no array")
+    finished.write_bytes(b"no array")
     xr.testing.assert_identical(profile(recording, **settings), without)
     assert len(made) == 4
     assert (profile(recording, seed=1, **settings).pattern_lower == found.pattern_lower + 1).all()
