@@ -53,7 +53,7 @@ def conditional_limits(
     >>> this = np.random.default_rng(0).random((400, 6)) < 0.5
     >>> following = this[:, :3] & this[:, 3:]  # a function of this layer's pattern: 0 bits
     >>> conditional_limits([this], [following]).round(1)
-    array([0.4])
+    array([0.3])
 
     For any number of inputs that were drawn independently. There is no lower bound to share the error with: each
     class's bound fails with a probability of at most 1 − ``confidence`` on its own.
