@@ -39,18 +39,6 @@ class Bracket(NamedTuple):
     upper_method: str
 
 
-class Known(NamedTuple):
-    """What other draws of the same population say of a class's inputs; a part of a code that shares with the models.
-
-    Attributes:
-        probability: ``float64[n]`` of each input's pattern; over all patterns they sum to 1 − ``rest``.
-        rest: what is left for the models.
-    """
-
-    probability: np.ndarray
-    rest: float
-
-
 class Brackets(NamedTuple):
     """Brackets of all classes: ``float64[class]`` in bits, NaN for an empty class; and the model that codes best."""
 
@@ -116,23 +104,17 @@ def brackets(
     seed: int = 0,
     *,
     finite_sample: bool = True,
-    known: list[Known] | None = None,
 ) -> Brackets:
     """``bracket`` of several classes of one layer, ``bool[n, d]`` each, fitted at once with what they have in common.
 
     The total correlation Σ H(neuron) − H(pattern) is bracketed too: from below by the paired difference between the
     neurons' own entropies and the code length, from above by the neurons' entropies less the lower bound. Its
     confidence terms, which share the upper bound's part of the error, are for large samples only.
-
-    ``known`` gives, for each class, what draws that are *not among these* say of its patterns: the code is then their
-    mixture with the models, which is a code like any other, so that the bounds hold as they did.
     """
-    return both_brackets(patterns, confidence, seed, known)[0 if finite_sample else 1]
+    return both_brackets(patterns, confidence, seed)[0 if finite_sample else 1]
 
 
-def both_brackets(
-    patterns: list[np.ndarray], confidence: float, seed: int, known: list[Known] | None = None
-) -> tuple[Brackets, Brackets]:
+def both_brackets(patterns: list[np.ndarray], confidence: float, seed: int) -> tuple[Brackets, Brackets]:
     """``brackets`` for any number of inputs, and those for large samples only, from the same code lengths."""
     if not 0 < confidence < 1:
         raise InputError(f"bracket: confidence is {confidence}; expected a probability between 0 and 1")
@@ -154,8 +136,6 @@ def both_brackets(
         shares = np.mean([part.shares for part in codes], axis=0)
         for i, c in enumerate(enough):
             bits = [part.mixed[i] for part in codes]
-            if known is not None:
-                bits = [_with_known(own, known[c], part.rows[i]) for own, part in zip(bits, codes, strict=True)]
             uppers[0, c] = min(any_size_limit(np.concatenate(bits), width, FOLDS, upper_error), width)
             uppers[1, c] = min(normal_limit(bits, upper_error), width)
             if uppers[0, c] < width:
@@ -169,13 +149,6 @@ def both_brackets(
     # if they cross, one of them has failed; a bracket is not turned round
     any_size, large = (Brackets(np.minimum(lower, upper), upper, least, most, tuple(method)) for upper in uppers)
     return any_size, large
-
-
-def _with_known(bits: np.ndarray, known: Known, rows: np.ndarray) -> np.ndarray:
-    """Code lengths under the mixture of the models and what other draws say."""
-    with np.errstate(divide="ignore"):
-        modelled, seen = np.log2(known.rest) - bits, np.log2(known.probability[rows])
-    return -np.logaddexp2(modelled, seen)
 
 
 def _codes(patterns: list[np.ndarray], identity: list[np.ndarray], seed: int) -> Iterator[Codes]:

@@ -64,6 +64,13 @@ def cross_fit(n: np.ndarray, folds: int, seed: int) -> Iterator[Split]:
         yield _split(rest, read)
 
 
+def halves(n: np.ndarray, seed: int) -> Split:
+    """One half is read, by models that were fitted to the other."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(int(size)) for size in n]
+    return _split([order[: len(order) // 2] for order in orders], [order[len(order) // 2 :] for order in orders])
+
+
 def _split(rest: list[np.ndarray], read: list[np.ndarray]) -> Split:
     """A tenth of what is not read chooses; none if there are fewer than two inputs."""
     choose = [np.arange(len(rows)) % 10 == 1 for rows in rest]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,7 +30,7 @@ from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording, checked_labels
 from jaxentropy.recording.states import Quantizer, Sign
 
-RECORDED = 20_000
+RECORDED = 40_000
 """Draws of each class of a stream whose bits are kept, for upper bounds."""
 _BATCH = 4096
 _PIECE = 1 << 17
@@ -70,7 +71,7 @@ def tally(
     meta: Mapping[str, Any] | None = None,
     mesh: jax.sharding.Mesh | None = None,
     seed: int = 0,
-    until: int | Enough | None = None,
+    until: Any = None,
     recorded: int = RECORDED,
     checkpoints: str | os.PathLike | None = None,
     progress: bool = False,
@@ -101,7 +102,7 @@ def tally(
         seed: of the fingerprints.
         until: of a stream, how many draws of each class; or ``je.Until(...)``: until brackets part, or are narrow.
         recorded: of a stream, so many further draws of each class are recorded with their bits, for upper bounds; they
-            are not among the counted ones, which tell what they are likely to be.
+            are not among the counted ones. Models are fitted to half of them, and the other half is read.
         checkpoints: of a stream, a folder that keeps finished draws, so that a killed call goes on where it was.
         progress: show a progress bar on standard error.
 
@@ -175,13 +176,15 @@ def _of_stream(
     settings: _Settings,
     variables: Any,
     stream: Stream,
-    until: int | Enough,
+    until: Any,
     recorded: int,
     checkpoints: str | os.PathLike | None,
     progress: bool,
 ) -> Tally:
     """The Tally of so many draws of each class, with the bits of some of them."""
-    enough = _Budget(until) if isinstance(until, int) else until
+    enough = _Budget(int(until)) if isinstance(until, Integral) else until
+    if not isinstance(enough, Enough):
+        raise InputError(f"tally: until is {until!r}; expected a whole number of draws, or je.Until(...)")
     draws = enough.draws
     if draws < 1 or recorded < 0:
         raise InputError(f"tally: {draws} draws, of which {recorded} are recorded; expected 1 or more, and 0 or more")

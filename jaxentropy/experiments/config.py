@@ -13,8 +13,8 @@ from jaxentropy.networks.models import ACTIVATIONS
 from jaxentropy.profiling.bootstrap import REPLICATES
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3, "draws": 500_000},
-    "cnn": {"widths": (128,) * 4, "epochs": 6, "seeds": 3, "learning_rate": 2e-3, "draws": 0},
+    "mlp": {"widths": (128,) * 6, "epochs": 15, "seeds": 5, "learning_rate": 1e-3, "draws": 400_000},
+    "cnn": {"widths": (128,) * 4, "epochs": 5, "seeds": 3, "learning_rate": 2e-3, "draws": 0},
 }
 _FULL_DRAWS = 100_000
 EXACT = {"model": ("mlp",), "widths": (32, 32, 32), "epochs": 40, "seeds": 3, "learning_rate": 3e-3}
@@ -43,7 +43,7 @@ class Config:
     """CNN: convolutions in a block; 1 is LeNet-like, 2 or more VGG-like."""
     activation: str = "relu"
     """relu, tanh, gelu or leaky_relu. A neuron is on where its pre-activation is positive."""
-    epochs: Annotated[int | None, _by_model("INT", "15, cnn 6")] = None
+    epochs: Annotated[int | None, _by_model("INT", "15, cnn 5")] = None
     """Passes over the training images."""
     seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
     """Networks to train, each from its own seed."""
@@ -61,7 +61,7 @@ class Config:
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = REPLICATES
     """Replicates of the bootstrap behind the verdict."""
-    draws: Annotated[int | None, _by_model("INT", "500000, cnn 0")] = None
+    draws: Annotated[int | None, _by_model("INT", "400000, cnn 0")] = None
     """Draws from a stream of augmented images (shifted, rotated, scaled) of each of the stream's classes, for brackets
     that a few hundred images cannot give; 0 leaves it out."""
     stream_classes: tuple[str, ...] = ()

@@ -75,18 +75,20 @@ def run(
     refuse_other_data(out, config.dataset, main)
     if several:
         claim(out, "run", dataclasses.asdict(config) | {"parts": list(parts), "data": main})
-    folders = {name: out / name if several else out for name in parts}
+    profiles = {}
     for name, one in parts.items():
-        folder, own = folders[name], data[one.dataset]
-        if not (folder / PROFILE).exists():
+        folder, own = out / name if several else out, data[one.dataset]
+        if (folder / PROFILE).exists():
+            profiles[name] = load_profile(folder / PROFILE)
+        else:
             claim(folder, "run", dataclasses.asdict(one) | {"data": own.digest()})
-            result, streamed = _profiles(one, own, folder, progress, say)
+            profiles[name], streamed = _profiles(one, own, folder, progress, say)
             if streamed is not None:
                 save_profile(streamed, folder / STREAMED)
-            save_profile(result, folder / PROFILE)
+            save_profile(profiles[name], folder / PROFILE)
             for made in (_BRACKETS, _DRAWS):
                 shutil.rmtree(folder / made, ignore_errors=True)
-    return {name: load_profile(folder / PROFILE) for name, folder in folders.items()}
+    return profiles
 
 
 def analyze(
@@ -172,20 +174,46 @@ def _profiles(
     assert config.seeds is not None
     assert config.epochs is not None
     assert config.learning_rate is not None
-    assert config.split is not None
     model = build(config, len(data.class_names))
     seeds = tuple(range(config.seed, config.seed + config.seeds))
     name = type(model).__name__
     say(f"training {name} with {config.seeds} seeds for {config.epochs} epochs on {len(data.train_labels)} images")
-    networks = train(
-        model,
-        data,
-        seeds,
-        Recipe(config.epochs, config.batch_size, config.learning_rate),
-        checkpoints=folder / "checkpoints",
+    recipe = Recipe(config.epochs, config.batch_size, config.learning_rate)
+    networks = train(model, data, seeds, recipe, checkpoints=folder / "checkpoints", progress=progress)
+    recordings = _recordings(config, model, data, networks, seeds, folder, progress, say)
+    say(f"profiling {name}")
+    result = profile(
+        recordings,
+        shuffles=config.shuffles,
+        bootstrap=config.bootstrap,
+        seed=config.seed,
+        bounds=config.bounds,
+        checkpoints=folder / _BRACKETS,
         progress=progress,
     )
-    say(f"recording {name}, trained and untrained, on {_which(config.split)}")
+    channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
+    network = f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation})"
+    result.attrs["subject"] = f"{network} on {config.dataset}, {_which(config.split)}"
+    result.attrs["backend"] = jax.default_backend()
+    streamed = _streamed(config, model, data, networks, folder, progress, say)
+    if streamed is not None:
+        streamed.attrs["subject"] = f"{network} on {streamed.attrs['population_text']}"
+    return _with_history(result, networks), streamed
+
+
+def _recordings(
+    config: Config,
+    model: nn.Module,
+    data: Dataset,
+    networks: Trained,
+    seeds: tuple[int, ...],
+    folder: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> dict[str, list[Recording]]:
+    """Every network and its untrained twin on the chosen images; those that are there already are loaded."""
+    assert config.split is not None
+    say(f"recording {type(model).__name__}, trained and untrained, on {_which(config.split)}")
     recordings: dict[str, list[Recording]] = {"trained": [], "untrained": []}
     for i, seed in enumerate(seeds):
         for kind, variables in zip(("untrained", "trained"), networks.of_seed(i), strict=True):
@@ -201,43 +229,43 @@ def _profiles(
                     progress=progress and len(data.train_labels) > 20 * _RECORD_BATCH,
                 ).save(path)
             recordings[kind].append(Recording.load(path))
-    say(f"profiling {name}")
-    result = profile(
-        recordings,
-        shuffles=config.shuffles,
-        bootstrap=config.bootstrap,
-        seed=config.seed,
-        bounds=config.bounds,
-        checkpoints=folder / _BRACKETS,
-        progress=progress,
-    )
-    channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
-    result.attrs["subject"] = (
-        f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation}) on {config.dataset}, "
-        f"{_which(config.split)}"
-    )
-    result.attrs["backend"] = jax.default_backend()
+    return recordings
+
+
+def _streamed(
+    config: Config,
+    model: nn.Module,
+    data: Dataset,
+    networks: Trained,
+    folder: Path,
+    progress: bool,
+    say: Callable[[str], None],
+) -> xr.Dataset | None:
+    """The profile of the first seed and its untrained twin over a stream, if one is asked for."""
     stream = stream_of(config, data)
-    streamed = None
-    if stream is not None and config.draws:
-        say(f"drawing {config.draws} of {stream.text}")
-        untrained, trained = networks.of_seed(0)
-        tallies = {
-            kind: tally(
-                sown(model), variables, stream, until=config.draws, meta={"network": kind, "seed": seeds[0]},
-                recorded=min(RECORDED, config.draws), checkpoints=folder / _DRAWS / kind, progress=progress,
-            )
-            for kind, variables in (("trained", trained), ("untrained", untrained))
-        }  # fmt: skip
-        estimators = ("plugin", "chao_wang_jost")
-        streamed = profile(
-            tallies, estimators=estimators, seed=config.seed, checkpoints=folder / _BRACKETS, progress=progress
+    if stream is None:
+        return None
+    assert config.draws is not None
+    say(f"drawing {config.draws} of {stream.text}")
+    untrained, trained = networks.of_seed(0)
+    tallies = {
+        kind: tally(
+            sown(model),
+            variables,
+            stream,
+            until=config.draws,
+            recorded=min(RECORDED, config.draws),
+            meta={"network": kind, "seed": config.seed},
+            checkpoints=folder / _DRAWS / kind,
+            progress=progress,
         )
-        streamed.attrs["subject"] = f"{result.attrs['subject'].rpartition(' on ')[0]} on {stream.text}"
-    return _with_history(result, networks), streamed
+        for kind, variables in (("trained", trained), ("untrained", untrained))
+    }
+    estimators = ("plugin", "chao_wang_jost")
+    return profile(tallies, estimators=estimators, seed=config.seed, checkpoints=folder / _BRACKETS, progress=progress)
 
 
-def _which(split: str) -> str:
+def _which(split: str | None) -> str:
     """The inputs of a split, in words."""
     return "all inputs" if split == "all" else f"the {split} images"
 

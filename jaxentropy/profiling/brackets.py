@@ -11,9 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxentropy.base.files import cached
-from jaxentropy.bounds.brackets import LOWER_SHARE, Known, brackets
+from jaxentropy.bounds.brackets import LOWER_SHARE, brackets
 from jaxentropy.bounds.coincidences import entropy_lower_bound
 from jaxentropy.bounds.conditional import conditional_limits
+from jaxentropy.bounds.drawn import Known, drawn_limits, known_of
 from jaxentropy.bounds.independence import find_copies
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.multiplicities import multiplicities_on_host
@@ -110,7 +111,7 @@ def tally_brackets(
 
 def lower_limits(counted: Tally, confidence: float) -> np.ndarray:
     """Lower bounds ``[layer, class]`` in bits, from coincidences; NaN for an empty class."""
-    error = LOWER_SHARE * (1 - _confidence_of_look(counted, confidence))
+    error = LOWER_SHARE * _error_of_look(counted, confidence)
     n = np.bincount(counted.labels, minlength=counted.num_classes)
     rows = []
     for prints in counted.prints:
@@ -127,7 +128,7 @@ def upper_limits(
 
     Of some of the layers, by their numbers; or of all.
     """
-    confidence = _confidence_of_look(counted, confidence)
+    error = (1 - LOWER_SHARE) * _error_of_look(counted, confidence)
     chosen = range(len(counted.layers)) if layers is None else layers
     recorded = counted.recorded
     n = np.bincount(counted.labels, minlength=counted.num_classes)
@@ -137,15 +138,14 @@ def upper_limits(
 
     def bounded(packed: np.ndarray, width: int, known: list[Known]) -> np.ndarray:
         states = unpack_on_host(packed, width)
-        upper = brackets([states[r] for r in rows], confidence, seed, known=known).upper
-        return np.where(n > 0, np.where(np.isnan(upper), width, upper), np.nan)
+        return np.where(n > 0, drawn_limits([states[r] for r in rows], known, error, seed), np.nan)
 
     limits = []
     for k in chosen:
         packed, width, prints = recorded.words[k], recorded.widths[k], counted.prints[k]
         own = np.asarray(fingerprint(packed, int(counted.meta["hash_seed"])))
         known = [known_of(own[r], prints[counted.labels == c]) for c, r in enumerate(rows)]
-        settings = (version("jaxentropy"), "upper of draws", width, counted.num_classes, confidence, seed)
+        settings = (version("jaxentropy"), "upper of draws", width, counted.num_classes, error, seed)
         seen = b"".join(k.probability.tobytes() for k in known)
         key = (repr(settings).encode(), packed.tobytes(), recorded.labels.tobytes(), seen)
         limits.append(
@@ -154,28 +154,9 @@ def upper_limits(
     return np.array(limits)
 
 
-def _confidence_of_look(counted: Tally, confidence: float) -> float:
+def _error_of_look(counted: Tally, confidence: float) -> float:
     """Where the number of draws hung on what was seen, the error probability is shared out over the looks."""
-    return 1 - (1 - confidence) * counted.meta.get("error_share", 1.0)
-
-
-def known_of(prints: np.ndarray, others: np.ndarray) -> Known:
-    """What the fingerprints of ``others`` say of the patterns with these ones: counts less a discount, over their sum.
-
-    The discount δ = f₁ / (f₁ + 2·f₂), with f₁ and f₂ the patterns seen once and twice, is that of Ney, Essen and Kneser
-    ("On structuring probabilistic dependences in stochastic language modelling", 1994); what it takes from every
-    pattern is the models' share.
-    """
-    if not len(others):
-        return Known(np.zeros(len(prints)), 1.0)
-    values, counts = np.unique(np.ascontiguousarray(others).view(np.uint64).ravel(), return_counts=True)
-    once, twice = (int((counts == k).sum()) for k in (1, 2))
-    # never nothing for the models: a pattern that is new would have no code at all
-    discount = max(once / max(once + 2 * twice, 1), 1 / len(others))
-    own = np.ascontiguousarray(prints).view(np.uint64).ravel()
-    place = np.minimum(np.searchsorted(values, own), len(values) - 1)
-    probability = np.where(values[place] == own, (counts[place] - discount) / len(others), 0.0)
-    return Known(probability, discount * len(values) / len(others))
+    return (1 - confidence) * counted.meta.get("error_share", 1.0)
 
 
 def classes_of_copies(words: Sequence[Sequence[Any]], first: Recorded, seed: int) -> np.ndarray:

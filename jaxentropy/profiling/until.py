@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from numbers import Integral
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.tallies import Tally
@@ -46,6 +47,8 @@ class Until:
     seed: int = 0
 
     def __post_init__(self):
+        if not isinstance(self.draws, Integral):
+            raise InputError(f"Until: draws is {self.draws!r}; expected a whole number")
         if self.draws < 1 or not 0 < self.confidence < 1:
             raise InputError(
                 f"Until: {self.draws} draws, confidence {self.confidence}; expected 1 or more, and between 0 and 1"

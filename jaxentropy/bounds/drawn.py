@@ -1,0 +1,83 @@
+"""Draws of a stream → an upper bound on the entropy of their distribution, which narrows with the number of draws.
+
+Of a stream there are as many draws as one likes, so that none needs to serve twice: some are only counted, some of the
+recorded ones are what the models are fitted to, and the rest are read. What is read is coded by a mixture of the models
+and of how often its pattern was counted; that is a code like any other, fitted to other draws, so that the mean code
+length bounds the entropy as in ``limits.py``, with one fold and nothing to pay for cross-fitting. Where most patterns
+have been counted, the code is near the best there is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxentropy.bounds.brackets import LEAST_INPUTS
+from jaxentropy.bounds.code_length import halves, read_codes, stacked
+from jaxentropy.bounds.limits import any_size_limit
+from jaxentropy.recording.packing import identify
+
+
+class Known(NamedTuple):
+    """What the counted draws of a class say of the patterns of its recorded ones.
+
+    Attributes:
+        probability: ``float64[n]`` of each recorded draw's pattern; over all patterns they sum to 1 − ``rest``.
+        rest: what is left for the models, above 0.
+    """
+
+    probability: np.ndarray
+    rest: float
+
+
+def known_of(prints: np.ndarray, counted: np.ndarray) -> Known:
+    """From the fingerprints ``uint32[n, 2]`` of recorded and of counted draws: counts less a discount, over their sum.
+
+    The discount δ = f₁ / (f₁ + 2·f₂), with f₁ and f₂ the patterns counted once and twice, is that of Ney, Essen and
+    Kneser ("On structuring probabilistic dependences in stochastic language modelling", 1994); what it takes from every
+    pattern is the models' share.
+    """
+    if not len(counted):
+        return Known(np.zeros(len(prints)), 1.0)
+    values, counts = np.unique(_keys(counted), return_counts=True)
+    once, twice = (int((counts == k).sum()) for k in (1, 2))
+    # never nothing for the models: a pattern that is new would have no code at all
+    discount = max(once / max(once + 2 * twice, 1), 1 / len(counted))
+    own = _keys(prints)
+    place = np.minimum(np.searchsorted(values, own), len(values) - 1)
+    probability = np.where(values[place] == own, (counts[place] - discount) / len(counted), 0.0)
+    return Known(probability, discount * len(values) / len(counted))
+
+
+def drawn_limits(patterns: list[np.ndarray], known: list[Known], error: float, seed: int) -> np.ndarray:
+    """Numbers ``float64[class]`` that are at least the entropy, in bits, each with a probability of 1 − ``error``.
+
+    Args:
+        patterns: of each class, the states ``bool[n, d]`` of its recorded draws.
+        known: of each class, what *other* draws say of them.
+        error: probability in (0, 1) with which each may fail.
+        seed: of the halves and the models' starts.
+
+    Edge contract: a class of fewer than 12 draws has one bit a neuron.
+    """
+    width = patterns[0].shape[1]
+    upper = np.full(len(patterns), float(width))
+    enough = [c for c, own in enumerate(patterns) if len(own) >= LEAST_INPUTS]
+    if enough:
+        chosen = [patterns[c] for c in enough]
+        identity = [identify(np.packbits(own, axis=1)) for own in chosen]
+        codes = read_codes(stacked(chosen), identity, halves(np.array([len(own) for own in chosen]), seed), seed)
+        for i, c in enumerate(enough):
+            bits = _with_known(codes.mixed[i], known[c], codes.rows[i])
+            upper[c] = min(any_size_limit(bits, width, 1, error), width)
+    return upper
+
+
+def _with_known(bits: np.ndarray, known: Known, rows: np.ndarray) -> np.ndarray:
+    """Code lengths under the mixture of the models and what other draws say."""
+    with np.errstate(divide="ignore"):
+        modelled, seen = np.log2(known.rest) - bits, np.log2(known.probability[rows])
+    return -np.logaddexp2(modelled, seen)
+
+
+def _keys(prints: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(prints).view(np.uint64).ravel()
