@@ -1,10 +1,10 @@
 """Draws of a stream → an upper bound on the entropy of their distribution, which narrows with the number of draws.
 
 Of a stream there are as many draws as one likes, so that none needs to serve twice: some are only counted, some of the
-recorded ones are what the models are fitted to, and the rest are read. What is read is coded by a mixture of the models
-and of how often its pattern was counted; that is a code like any other, fitted to other draws, so that the mean code
-length bounds the entropy as in ``limits.py``, with one fold and nothing to pay for cross-fitting. Where most patterns
-have been counted, the code is near the best there is.
+recorded ones are what the models are fitted to and weighed by, and the rest are read. What is read is coded by a
+mixture of the models and of how often its pattern was counted; that is a code like any other, made from other draws, so
+that the mean code length bounds the entropy as in ``limits.py``, with one fold and nothing to pay for cross-fitting.
+Where most patterns have been counted, the code is near the best there is.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxentropy.bounds.brackets import LEAST_INPUTS
-from jaxentropy.bounds.code_length import halves, read_codes, stacked
+from jaxentropy.bounds.code_length import best_shares, halves, held_rows, mix, model_codes, stacked
 from jaxentropy.bounds.limits import any_size_limit
 from jaxentropy.recording.packing import identify
 
@@ -65,18 +65,26 @@ def drawn_limits(patterns: list[np.ndarray], known: list[Known], error: float, s
     if enough:
         chosen = [patterns[c] for c in enough]
         identity = [identify(np.packbits(own, axis=1)) for own in chosen]
-        codes = read_codes(stacked(chosen), identity, halves(np.array([len(own) for own in chosen]), seed), seed)
+        split = halves(np.array([len(own) for own in chosen]), seed)
+        bits, held = model_codes(stacked(chosen), identity, split, seed), held_rows(split)
         for i, c in enumerate(enough):
-            bits = _with_known(codes.mixed[i], known[c], codes.rows[i])
-            upper[c] = min(any_size_limit(bits, width, 1, error), width)
+            choosing, rows = len(split.choose[i]), held[i]
+            upper[c] = min(
+                any_size_limit(_read(bits[i, : len(rows)], known[c], rows, choosing), width, 1, error), width
+            )
     return upper
 
 
-def _with_known(bits: np.ndarray, known: Known, rows: np.ndarray) -> np.ndarray:
-    """Code lengths under the mixture of the models and what other draws say."""
+def _read(bits: np.ndarray, known: Known, rows: np.ndarray, choosing: int) -> np.ndarray:
+    """Code lengths of what is read, from the models' ``bits[row, model]`` of what chooses and of what is read.
+
+    The first ``choosing`` rows choose the mixture of the models, and how far it is worth to know what was counted.
+    """
+    models = mix(bits, best_shares(bits[:choosing]))
     with np.errstate(divide="ignore"):
-        modelled, seen = np.log2(known.rest) - bits, np.log2(known.probability[rows])
-    return -np.logaddexp2(modelled, seen)
+        both = -np.logaddexp2(np.log2(known.rest) - models, np.log2(known.probability[rows]))
+    codes = np.stack([both, models, bits[:, -1]], axis=-1)  # the last one is the uniform model, as it was
+    return mix(codes, best_shares(codes[:choosing]))[choosing:]
 
 
 def _keys(prints: np.ndarray) -> np.ndarray:

@@ -302,7 +302,7 @@ def _next(facts: Facts, stream: Facts | None) -> list[str]:
         if several and not facts.judges_steps:
             parts.append("record the bits of fewer inputs in one place (je.record), for error bars")
         elif not has_brackets(profile) and open_pattern and stream is None:
-            parts.append("make the brackets too (bounds)")
+            parts.append("make the brackets too (bounds=True, --bounds)")
         undecided_step = facts.judges_steps and bool((table.neuron_mean == "undecided").any())
         if open_pattern or undecided_step or bool((profile.n < MIN_INPUTS).any()):
             streams = stream is not None or profile.attrs.get("population", "sample") == "stream"

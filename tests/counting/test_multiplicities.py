@@ -16,13 +16,15 @@ def few_prints(rng, n, kinds):
     return rng.integers(0, 2**32, (kinds, 2), dtype=np.uint32)[rng.integers(0, kinds, n) ** 2 // kinds]
 
 
-def check(found, prints, labels, num_classes):
+def agrees(found, prints, labels, num_classes) -> bool:
     """By class and over all classes, against dictionaries of the rows."""
     own, whole = found
     groups = [*(labels == c for c in range(num_classes)), labels < num_classes]
     for mine, j, f in zip(groups, [own.j] * num_classes + [whole.j], [*own.f, whole.f[0]], strict=True):
         counted = {int(a): int(b) for a, b in zip(j, f, strict=True) if b}
-        assert counted == oracles.multiplicities(prints[mine])
+        if counted != oracles.multiplicities(prints[mine]):
+            return False
+    return True
 
 
 @settings(deadline=None, max_examples=20)
@@ -32,7 +34,7 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
     prints, labels = few_prints(rng, n, 40), rng.integers(0, num_classes + 1, n).astype(np.int32)
     host = multiplicities_on_host(prints, labels, num_classes)
     compiled = traced_multiplicities(jnp.asarray(prints), jnp.asarray(labels), num_classes)
-    check(host, prints, labels, num_classes)
+    assert agrees(host, prints, labels, num_classes)
     for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(compiled), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
@@ -41,7 +43,7 @@ def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):
 def test_two_threads_give_the_same(rng, monkeypatch):
     prints, labels = few_prints(rng, 300, 40), rng.integers(0, 4, 300).astype(np.int32)
     monkeypatch.setattr(multiplicities, "_WORTH_THREADS", 0)
-    check(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
+    assert agrees(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
 
 
 @pytest.mark.parametrize("num_classes", [1, 7, 1000])
@@ -50,7 +52,7 @@ def test_fingerprints_that_part_in_their_last_bits_only(rng, num_classes):
     prints = np.full((200, 2), 8, np.uint32)
     prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, num_classes + 1, 200).astype(np.int32)
-    check(multiplicities_on_host(prints, labels, num_classes), prints, labels, num_classes)
+    assert agrees(multiplicities_on_host(prints, labels, num_classes), prints, labels, num_classes)
 
 
 def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatch):
@@ -58,8 +60,7 @@ def test_planted_bug_last_bits_that_are_not_looked_at_are_caught(rng, monkeypatc
     prints[:, 0] += rng.integers(0, 2, 200, dtype=np.uint32)
     labels = rng.integers(0, 3, 200).astype(np.int32)
     monkeypatch.setattr(multiplicities.np, "array_equal", lambda a, b: True)
-    with pytest.raises(AssertionError):
-        check(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
+    assert not agrees(multiplicities_on_host(prints, labels, 3), prints, labels, 3)
 
 
 def test_where_arrays_lie():
