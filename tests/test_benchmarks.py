@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.programs
 def test_a_quick_run_measures_everything_and_judges_itself(tmp_path):
     out, figure = tmp_path / "quick.json", tmp_path / "quick.png"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--peers", "numpy", "--out", out, "--figure", figure]

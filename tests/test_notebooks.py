@@ -45,6 +45,7 @@ def executed(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, executed):
     said, pictures = executed(path, SHORTER.get(path.stem, {}))

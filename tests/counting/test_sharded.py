@@ -97,6 +97,7 @@ def test_refuses(activations, labels, message):
         je.count_sharded(activations, labels, 2, mesh_of(8))
 
 
+@pytest.mark.programs
 def test_two_real_processes_get_the_counts_and_the_profile_of_the_whole(tmp_path):
     """They speak to each other on loopback, with two devices and a share of the inputs each."""
     with socket.socket() as free:

@@ -33,18 +33,19 @@ def deep(layers: int, classes: int, seeds: int = 2) -> xr.Dataset:
     return profile.assign_attrs(subject="A network with very many layers, every one of which is named here, " * 3)
 
 
-@pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize(("layers", "classes"), [(2, 3), (6, 100), (40, 100)])
-def test_any_network_fits_a_screen(layers, classes, plain):
+@pytest.mark.parametrize(("layers", "classes"), [(2, 3), (6, 100), (40, 12)])
+def test_any_network_fits_a_screen(layers, classes):
     """25 lines of 100 columns, two of which say where the files are."""
-    text = terminal_text(deep(layers, classes), plain=plain)
-    lines = text.splitlines()
-    assert len(lines) <= 23
-    assert max(map(len, lines)) <= 100
-    assert text.isascii() == plain
-    assert "nan" not in text
-    assert ["000" in lines[2].split()[0], f"{layers - 1:03d}" in lines[2].split()[-1]] == [True, True]
-    assert len(lines[2].split()) >= min(layers, 3)
+    profile = deep(layers, classes)
+    for plain in (False, True):
+        text = terminal_text(profile, plain=plain)
+        lines = text.splitlines()
+        assert len(lines) <= 23
+        assert max(map(len, lines)) <= 100
+        assert text.isascii() == plain
+        assert "nan" not in text
+        assert ["000" in lines[2].split()[0], f"{layers - 1:03d}" in lines[2].split()[-1]] == [True, True]
+        assert len(lines[2].split()) >= min(layers, 3)
 
 
 def row(text: str, name: str) -> list[str]:
