@@ -11,8 +11,6 @@ from jaxentropy.counting.counts import PatternCounts
 from jaxentropy.estimators import estimate
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 
-_COMMON_SLOTS = 64
-
 
 class Estimates(NamedTuple):
     """Bits, ``[seed, shuffle, class]`` for the plug-in, with a further axis ``estimator`` for the others."""
@@ -91,13 +89,13 @@ def estimate_tables(counts: Sequence[PatternCounts], estimators: tuple[str, ...]
     Where all patterns of a class differ only the plug-in is given: any other estimate would be a function of n alone.
     """
     used = max(int((c.j > 0).sum(-1).max(initial=1)) for c in counts)
-    # slots and rows are rounded up to common sizes: few shapes, few compilations, which take longer than estimating
-    slots = power_of_two(used, least=_COMMON_SLOTS)
+    # few sizes, so that few programs compile, which takes longer than estimating
+    slots = _common(used, 16, 64)
     f = [_resize(c.f, slots) for c in counts]
     j = [np.broadcast_to(_resize(c.j, slots)[..., None, :], own.shape) for c, own in zip(counts, f, strict=True)]
     flat_j, flat_f = (np.concatenate([a.reshape(-1, slots) for a in arrays]) for arrays in (j, f))
     rows = len(flat_f)
-    padded = power_of_two(rows, least=1024 if slots == _COMMON_SLOTS else 64)
+    padded = _common(rows, 64, 1024) if slots <= 64 else power_of_two(rows, least=64)
     flat_j, flat_f = (np.pad(a, ((0, padded - rows), (0, 0))) for a in (flat_j, flat_f))
     by_method = {e: on_host(estimate, flat_j, flat_f, method=e) for e in dict.fromkeys(("plugin", *estimators))}
     n, distinct = (flat_f * flat_j).sum(-1), flat_f.sum(-1)
@@ -111,6 +109,11 @@ def estimate_tables(counts: Sequence[PatternCounts], estimators: tuple[str, ...]
         Estimates(*(part.reshape(*table.shape[:-1], *part.shape[1:]) for part in parts))
         for table, *parts in zip(f, *split, strict=True)
     ]
+
+
+def _common(size: int, small: int, large: int) -> int:
+    """A size that many tables share: one for small ones, and powers of two from ``large`` on."""
+    return small if size <= small else power_of_two(size, least=large)
 
 
 def _resize(array: Array, slots: int) -> np.ndarray:

@@ -18,7 +18,7 @@ def letters(key, label, rates):
 
 
 def network(_, inputs):
-    return inputs, {"fc1": inputs, "fc2": inputs[:, :6]}
+    return inputs, {"fc1": inputs, "fc2": inputs[:, jnp.arange(20) % 6]}  # twenty coins; six of them, some twice
 
 
 RATES = np.stack([np.full(20, 0.5), np.full(20, 0.05)]).astype(np.float32)
@@ -99,9 +99,7 @@ def test_brackets_hold_where_the_entropy_is_known_and_narrow_with_more_draws():
     assert profile.attrs["population"] == "stream"
     assert profile.attrs["population_text"] == "twenty coins"
     verdict = je.verdict(profile)
-    assert (verdict.table.pattern.squeeze() == ["falls by width"]).sum() + (
-        verdict.table.pattern.squeeze() == "falls for certain"
-    ).sum() == 2
+    assert (verdict.table.pattern == "falls for certain").all()
     assert "from which inputs were drawn independently: twenty coins." in verdict.text
 
 
