@@ -136,7 +136,8 @@ def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command ``jaxentropy``: exits 0, or 2 after one line that says what was wrong and what to do."""
-    if arguments is None:
+    arguments_given = arguments is not None
+    if not arguments_given:
         _keep_programs()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
@@ -155,8 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(str(error))
     except KeyboardInterrupt:
-        print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+        print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr, flush=True)
+        if arguments_given:
+            sys.exit(130)
+        os._exit(130)  # at once: other threads may be at work, and what they have not finished is made again
     except Exception as error:
         if debug:
             raise

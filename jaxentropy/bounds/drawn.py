@@ -7,6 +7,7 @@ that the mean code length bounds the entropy as in ``limits.py``, with one fold 
 Where most patterns have been counted, the code is near the best there is.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,23 +30,39 @@ class Known(NamedTuple):
     rest: float
 
 
-def known_of(prints: np.ndarray, counted: np.ndarray) -> Known:
-    """From the fingerprints ``uint32[n, 2]`` of recorded and of counted draws: counts less a discount, over their sum.
+def known_of(recorded: Sequence[np.ndarray], counted: Iterable[Sequence[tuple[np.ndarray, np.ndarray]]]) -> list[Known]:
+    """For each class: counts less a discount, over their sum.
 
     The discount δ = f₁ / (f₁ + 2·f₂), with f₁ and f₂ the patterns counted once and twice, is that of Ney, Essen and
     Kneser ("On structuring probabilistic dependences in stochastic language modelling", 1994); what it takes from every
     pattern is the models' share.
+
+    Args:
+        recorded: of each class, the keys ``uint64[n]`` of its recorded draws' patterns.
+        counted: of each class, the keys of its counted draws' patterns, ascending, and how often each was seen; one
+            range of keys after the other.
     """
-    if not len(counted):
-        return Known(np.zeros(len(prints)), 1.0)
-    values, counts = np.unique(_keys(counted), return_counts=True)
-    once, twice = (int((counts == k).sum()) for k in (1, 2))
-    # never nothing for the models: a pattern that is new would have no code at all
-    discount = max(once / max(once + 2 * twice, 1), 1 / len(counted))
-    own = _keys(prints)
-    place = np.minimum(np.searchsorted(values, own), len(values) - 1)
-    probability = np.where(values[place] == own, (counts[place] - discount) / len(counted), 0.0)
-    return Known(probability, discount * len(values) / len(counted))
+    seen_times = [np.zeros(len(keys), np.int64) for keys in recorded]
+    draws, patterns, once, twice = np.zeros((4, len(recorded)), np.int64)
+    for by_class in counted:
+        for c, ((keys, times), own) in enumerate(zip(by_class, recorded, strict=True)):
+            if len(keys):
+                place = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
+                seen_times[c] += np.where(keys[place] == own, times[place], 0)
+            draws[c] += times.sum()
+            patterns[c] += len(times)
+            once[c] += (times == 1).sum()
+            twice[c] += (times == 2).sum()
+    found = []
+    for c, seen in enumerate(seen_times):
+        if not draws[c]:
+            found.append(Known(np.zeros(len(seen)), 1.0))
+            continue
+        # never nothing for the models: a pattern that is new would have no code at all
+        discount = max(once[c] / max(once[c] + 2 * twice[c], 1), 1 / draws[c])
+        probability = np.where(seen > 0, (seen - discount) / draws[c], 0.0)
+        found.append(Known(probability, float(discount * patterns[c] / draws[c])))
+    return found
 
 
 def drawn_limits(patterns: list[np.ndarray], known: list[Known], error: float, seed: int) -> np.ndarray:
@@ -85,7 +102,3 @@ def _read(bits: np.ndarray, known: Known, rows: np.ndarray, choosing: int) -> np
         both = -np.logaddexp2(np.log2(known.rest) - models, np.log2(known.probability[rows]))
     codes = np.stack([both, models, bits[:, -1]], axis=-1)  # the last one is the uniform model, as it was
     return mix(codes, best_shares(codes[:choosing]))[choosing:]
-
-
-def _keys(prints: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(prints).view(np.uint64).ravel()

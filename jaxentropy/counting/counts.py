@@ -251,6 +251,8 @@ def checked(labels: Integer[jax.Array, " n"], num_classes: int) -> Int[jax.Array
 def checked_on_host(labels: Integer[np.ndarray, " n"], num_classes: int) -> Int[np.ndarray, " n"]:
     """``checked`` in NumPy."""
     _refuse_no_classes(num_classes)
+    if labels.dtype == np.int32 and (not len(labels) or (labels.min() >= 0 and labels.max() <= num_classes)):
+        return labels
     wide = labels.astype(np.int64)
     return np.where((wide >= 0) & (wide < num_classes), wide, num_classes).astype(np.int32)
 

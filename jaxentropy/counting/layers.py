@@ -44,14 +44,16 @@ Finish = Callable[[], tuple[PatternCounts, PatternCounts]]
 def _begin(bits: LayerBits, labels: np.ndarray, num_classes: int, mesh: Mesh | None) -> Finish:
     """Counting of one seed and one labelling."""
     if isinstance(bits, tuple):
-        prints, labels = with_room(bits[0], labels, num_classes)
+        prints = bits[0]
+        if not isinstance(prints, np.memmap):  # which may be larger than memory
+            prints, labels = with_room(prints, labels, num_classes)
         on = bits[1].astype(np.int32)
         if mesh is not None:
             return partial(count_prints_sharded, prints, on, labels, num_classes, mesh)
         return partial(counts_of, prints, on, labels, num_classes)
     # of whole words, so that layers whose last words differ in length share a program
     width = WORD_BITS * bits.shape[1]
-    if not isinstance(bits, np.memmap):  # which may be larger than memory
+    if not isinstance(bits, np.memmap):
         bits, labels = with_room(bits, labels, num_classes)
     if mesh is not None:
         return partial(count_words_sharded, bits, labels, num_classes, width, mesh)

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Int, UInt32, UInt64
+from jaxtyping import Bool, Int, UInt32
 
 from jaxentropy.base.arrays import Array, lies_on_host
+from jaxentropy.counting import ranges
 from jaxentropy.counting.sorting import order_of_groups
 
 _WORTH_THREADS = 1 << 18
@@ -52,13 +53,16 @@ def multiplicities_on_host(
     """``multiplicities_of`` by two NumPy sorts at once: of the fingerprints, and of class and fingerprint in one key.
 
     The class takes the place of the fingerprint's last bits. The first sort shows whether any two patterns differ in
-    those bits only; if so, the second sort is repeated with the patterns' ranks instead.
+    those bits only; if so, the second sort is repeated with the patterns' ranks instead. Of very many inputs, one range
+    of fingerprints is sorted after the other.
     """
+    if len(labels) > ranges.AT_ONCE:
+        return _by_ranges(prints, labels, num_classes)
     slots, counted = slots_for(len(labels)), labels < num_classes
     if not counted.all():
         prints, labels = prints[counted], labels[counted]
     # in place wherever it can be: for millions of inputs, new memory takes longer than what is written into it
-    keys = np.ascontiguousarray(prints).view(np.uint64).ravel()
+    keys = ranges.keys_of(prints)
     class_bits = np.uint64(num_classes.bit_length())
     place = np.uint64(64) - class_bits
     classes = labels.astype(np.uint64)
@@ -68,21 +72,37 @@ def multiplicities_on_host(
     # of fewer, the threads take longer than the sorts
     with ThreadPoolExecutor(2) if len(keys) > _WORTH_THREADS else nullcontext() as pool:
         whole, own = (pool.map if pool else map)(np.sort, (keys, own))
-    starts = _differs(whole)
+    starts = ranges.differs(whole)
     whole >>= class_bits
-    if not np.array_equal(starts, _differs(whole)):
+    if not np.array_equal(starts, ranges.differs(whole)):
         own = np.sort(classes | np.unique(keys, return_inverse=True)[1].astype(np.uint64))
-    first = np.flatnonzero(_differs(own))
+    first = np.flatnonzero(ranges.differs(own))
     owners = (own[first] >> place).astype(np.int64)
     by_class = _of_runs_on_host(np.diff(first, append=len(own)), owners, num_classes, slots)
     return by_class, _of_runs_on_host(np.diff(np.flatnonzero(starts), append=len(own)), 0, 1, slots)
 
 
-def _differs(ordered: UInt64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Where a value differs from the one before it; the first one does."""
-    differs = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=differs[1:])
-    return differs
+def _by_ranges(
+    prints: UInt32[np.ndarray, "n 2"], labels: Int[np.ndarray, " n"], num_classes: int
+) -> tuple[Multiplicities, Multiplicities]:
+    """``multiplicities_on_host`` of more inputs than there is room for."""
+    slots = slots_for(len(labels))
+    own: list[tuple[int, np.ndarray, np.ndarray]] = []
+    whole: list[tuple[int, np.ndarray, np.ndarray]] = []
+    for by_class in ranges.tables(prints, labels, num_classes):
+        own += [(c, *np.unique(table.times, return_counts=True)) for c, table in enumerate(by_class)]
+        whole.append((0, *np.unique(ranges.pooled(by_class).times, return_counts=True)))
+    return _summed(own, num_classes, slots), _summed(whole, 1, slots)
+
+
+def _summed(parts: list[tuple[int, np.ndarray, np.ndarray]], num_classes: int, slots: int) -> Multiplicities:
+    """Triples of a class, multiplicities, and how many patterns have each, added up."""
+    values = np.unique(np.concatenate([lengths for _, lengths, _ in parts]))
+    j, f = np.zeros(slots, np.int32), np.zeros((num_classes, slots), np.int32)
+    j[: len(values)] = values
+    for c, lengths, patterns in parts:
+        f[c, np.searchsorted(values, lengths)] += patterns.astype(np.int32)
+    return Multiplicities(j, f)
 
 
 def _of_runs_on_host(lengths: np.ndarray, owners: np.ndarray | int, num_classes: int, slots: int) -> Multiplicities:

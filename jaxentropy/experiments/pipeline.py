@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
@@ -15,6 +16,7 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import open_npz
 from jaxentropy.base.streams import Stream
+from jaxentropy.base.together import together
 from jaxentropy.capture import sown
 from jaxentropy.counting.tallying import RECORDED, tally
 from jaxentropy.datasets import Dataset, load
@@ -75,20 +77,26 @@ def run(
     refuse_other_data(out, config.dataset, main)
     if several:
         claim(out, "run", dataclasses.asdict(config) | {"parts": list(parts), "data": main})
-    profiles = {}
-    for name, one in parts.items():
-        folder, own = out / name if several else out, data[one.dataset]
-        if (folder / PROFILE).exists():
-            profiles[name] = load_profile(folder / PROFILE)
-        else:
-            claim(folder, "run", dataclasses.asdict(one) | {"data": own.digest()})
-            profiles[name], streamed = _profiles(one, own, folder, progress, say)
-            if streamed is not None:
-                save_profile(streamed, folder / STREAMED)
-            save_profile(profiles[name], folder / PROFILE)
-            for made in (_BRACKETS, _DRAWS):
-                shutil.rmtree(folder / made, ignore_errors=True)
-    return profiles
+    return together(
+        {
+            name: partial(_part, one, data[one.dataset], out / name if several else out, progress, say)
+            for name, one in parts.items()
+        }
+    )
+
+
+def _part(config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]) -> xr.Dataset:
+    """The profile of one network of a run; read, if it is there already."""
+    if (folder / PROFILE).exists():
+        return load_profile(folder / PROFILE)
+    claim(folder, "run", dataclasses.asdict(config) | {"data": data.digest()})
+    found, streamed = _profiles(config, data, folder, progress, say)
+    if streamed is not None:
+        save_profile(streamed, folder / STREAMED)
+    save_profile(found, folder / PROFILE)
+    for made in (_BRACKETS, _DRAWS):
+        shutil.rmtree(folder / made, ignore_errors=True)
+    return found
 
 
 def analyze(

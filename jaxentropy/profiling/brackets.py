@@ -18,11 +18,10 @@ from jaxentropy.bounds.drawn import Known, drawn_limits, known_of
 from jaxentropy.bounds.independence import find_copies
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.multiplicities import multiplicities_on_host
+from jaxentropy.counting.ranges import keys_of, tables
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.profiling.inputs import Recorded
-from jaxentropy.profiling.pattern_measures import (
-    Cell,
-)
+from jaxentropy.profiling.pattern_measures import Cell
 from jaxentropy.recording.packing import unpack, unpack_on_host
 
 
@@ -144,7 +143,7 @@ def upper_limits(
     for k in chosen:
         packed, width, prints = recorded.words[k], recorded.widths[k], counted.prints[k]
         own = np.asarray(fingerprint(packed, int(counted.meta["hash_seed"])))
-        known = [known_of(own[r], prints[counted.labels == c]) for c, r in enumerate(rows)]
+        known = known_of([keys_of(own[r]) for r in rows], tables(prints, counted.labels, counted.num_classes))
         settings = (version("jaxentropy"), "upper of draws", width, counted.num_classes, error, seed)
         seen = b"".join(k.probability.tobytes() for k in known)
         key = (repr(settings).encode(), packed.tobytes(), recorded.labels.tobytes(), seen)

@@ -88,6 +88,8 @@ def drive(
     devices = 1 if mesh is None else mesh.size
     if mesh is not None:
         mesh, variables, carry = _on_mesh(mesh, variables, carry)
+    else:
+        carry = _beside(variables, carry)
 
     def begun() -> Iterator[_Waiting]:
         nonlocal carry
@@ -111,6 +113,15 @@ def drive(
 
     for batch in ahead(begun(), _AHEAD):
         yield *_fetched(step, variables, batch), carry
+
+
+def _beside(variables: Any, carry: Any) -> Any:
+    """The carry where the variables were put, if they were: where it will be after the first step, so that the second
+    finds the same program."""
+    for leaf in jax.tree.leaves(variables):
+        if isinstance(leaf, jax.Array) and leaf.committed and len(leaf.devices()) == 1:
+            return jax.device_put(carry, leaf.sharding)
+    return carry
 
 
 def _on_mesh(mesh: Mesh, variables: Any, carry: Any) -> tuple[Mesh, Any, Any]:

@@ -295,7 +295,7 @@ def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.nda
     most = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
     if low < 0 or high > most:
         raise InputError(f"labels run from {low} to {high}; expected 0 to {most}")
-    return labels.astype(np.int32)
+    return labels.astype(np.int32, copy=not isinstance(labels, np.memmap))  # which may be larger than memory
 
 
 def class_names_of(class_names: Iterable[Any] | None, largest: int) -> tuple[str, ...]:

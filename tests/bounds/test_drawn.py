@@ -8,6 +8,7 @@ from benchmarks.verdicts import spikes, uniform
 from jaxentropy.bounds.code_length import halves
 from jaxentropy.bounds.drawn import Known, drawn_limits, known_of
 from jaxentropy.counting.fingerprints import fingerprint
+from jaxentropy.counting.ranges import keys_of, tables
 from jaxentropy.recording.packing import pack_on_host
 from tests.problems import spike_entropy
 
@@ -18,8 +19,13 @@ def prints_of(states):
     return np.asarray(fingerprint(pack_on_host(states, je.Sign())))
 
 
+def known_by(states, counted):
+    """What these counted fingerprints say of these patterns, of one class."""
+    return known_of([keys_of(prints_of(states))], tables(counted, np.zeros(len(counted), np.int32), 1))[0]
+
+
 def limit(states, counted, error=0.01):
-    return drawn_limits([states], [known_of(prints_of(states), prints_of(counted))], error, 0)[0]
+    return drawn_limits([states], [known_by(states, prints_of(counted))], error, 0)[0]
 
 
 def test_what_other_draws_say_is_a_distribution():
@@ -28,7 +34,7 @@ def test_what_other_draws_say_is_a_distribution():
     states = (np.arange(64)[:, None] >> np.arange(6) & 1).astype(bool)
     prints = prints_of(states)
     for draws in (0, 1, 5, 60, 4000):
-        known = known_of(prints, prints[rng.choice(64, draws, p=rng.dirichlet(np.full(64, 0.3)))])
+        known = known_by(states, prints[rng.choice(64, draws, p=rng.dirichlet(np.full(64, 0.3)))])
         assert known.rest > 0
         assert (known.probability >= 0).all()
         assert known.probability.sum() + known.rest == pytest.approx(1, abs=1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.counting import tallying
+from jaxentropy.counting import batches, drawing
 
 
 def letters(key, label, rates):
@@ -65,8 +65,8 @@ def same(a: je.Tally, b: je.Tally) -> bool:
 def test_batches_pieces_and_devices_change_nothing(monkeypatch):
     whole = tallied()
     assert same(whole, tallied(mesh=jax.make_mesh((4,), ("d",), (jax.sharding.AxisType.Auto,))))
-    monkeypatch.setattr(tallying, "_BATCH", 128)
-    monkeypatch.setattr(tallying, "_PIECE", 1000)
+    monkeypatch.setattr(drawing, "_BATCH", 128)
+    monkeypatch.setattr(drawing, "_PIECE", 1000)
     assert same(whole, tallied())
 
 
@@ -124,7 +124,7 @@ def test_looks_share_the_error():
 
 
 def test_time_is_up(monkeypatch):
-    monkeypatch.setattr(tallying, "_PIECE", 500)
+    monkeypatch.setattr(drawing, "_PIECE", 500)
     counted = tallied(until=je.Until(100_000, seconds=1e-6))
     assert counted.n == 1000
 
@@ -178,8 +178,8 @@ def test_checkpoints_of_another_function_are_refused(tmp_path):
 
 
 def test_a_killed_call_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(tallying, "_PIECE", 1000)
-    real, made = tallying._Settings.count, []
+    monkeypatch.setattr(drawing, "_PIECE", 1000)
+    real, made = batches.Counting.count, []
 
     def dies(*args, **kwargs):
         if len(made) == 2:
@@ -188,13 +188,35 @@ def test_a_killed_call_goes_on(tmp_path, monkeypatch):
         made.append(0)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(tallying._Settings, "count", dies)
+    monkeypatch.setattr(batches.Counting, "count", dies)
     with pytest.raises(KeyboardInterrupt):
         tallied(checkpoints=tmp_path)
     assert same(tallied(checkpoints=tmp_path), tallied())
     assert len(made) == 3 + 1 + 3
     with pytest.raises(je.InputError, match="draws of another stream, network or setting"):
         tallied(until=4000, checkpoints=tmp_path)
+
+
+def test_draws_in_a_folder_stay_there(tmp_path, monkeypatch):
+    """Memory-mapped; killed between the fingerprints and the counts of a piece, it goes on; cut short, it says so."""
+    monkeypatch.setattr(drawing, "_PIECE", 1000)
+    counted, whole = tallied(checkpoints=tmp_path), tallied()
+    assert same(counted, whole)
+    assert counted.meta == whole.meta
+    assert all(isinstance(own, np.memmap) for own in (*counted.prints, counted.labels))
+    profiles = [je.profile(own) for own in (counted, whole)]
+    for name in ("pattern_lower", "pattern_upper", "pattern_entropy", "neuron_entropy"):
+        np.testing.assert_array_equal(profiles[0][name], profiles[1][name])
+    (tmp_path / "counted-2000-3000.npz").unlink()
+    with open(tmp_path / "prints_0.u32", "r+b") as file:
+        file.seek(8 * 2 * 2000)
+        file.write(b"half a piece, and then the power went")
+        file.truncate()
+    assert same(tallied(checkpoints=tmp_path), whole)
+    with open(tmp_path / "prints_1.u32", "r+b") as file:
+        file.truncate(100)
+    with pytest.raises(je.InputError, match=r"prints_1.u32 is damaged or not there; delete the folder"):
+        tallied(checkpoints=tmp_path)
 
 
 def test_a_tally_with_recorded_draws_travels(tmp_path):

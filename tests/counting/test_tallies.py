@@ -1,10 +1,13 @@
 import json
+from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import jaxentropy as je
 from jaxentropy.bounds.coincidences import entropy_lower_bound
+from jaxentropy.recording import forward
 from tests.conftest import random_recording
 from tests.recording.test_recorder import batches, linear
 
@@ -114,3 +117,13 @@ def test_fewer_inputs_of_a_batch_compile_nothing(data, compilations):
     run(130)
     run(119)
     assert not compilations
+
+
+def test_parameters_that_were_put_on_a_device_compile_once(data):
+    """As those that a checkpoint was read into: after the first batch, the counts lie there too."""
+    inputs, labels, weights = data
+    weights = jax.device_put(weights, jax.devices()[0])
+    programs: Any = forward._step
+    before = programs._cache_size()
+    je.tally(linear, weights, batches(inputs, labels, 13), class_names="abc")
+    assert programs._cache_size() == before + 1
