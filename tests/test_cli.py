@@ -168,7 +168,7 @@ def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
     assert status == 0
     assert (out.count("MLP ("), out.count("CNN (")) == (2, 1)
     assert fits_a_screen(out, networks=3)
-    assert "Unknown: nothing: every input was listed, so all numbers are exact." in out
+    assert "Unknown: nothing of these networks: every input was listed, so all numbers are exact." in out
     exact = je.load_profile(tmp_path / "both" / "exact" / "profile.nc")
     assert exact.attrs["population"] == "enumeration"
     assert int(exact.n.sum()) == 16
@@ -191,7 +191,7 @@ def test_a_stream_beside_the_images(toy_file, tmp_path, capsys):
     status, out, err = command(capsys, "run", "--dataset", f"npz:{toy_file}", *few, *arguments)
     assert status == 0
     assert "drawing 900 of npz:" in err
-    assert "stream's bracket, bits: trained" in out
+    assert "pattern, class 2, bits: trained" in out
     streamed = je.load_profile(tmp_path / "s" / "stream.nc")
     assert (streamed.n.values.tolist(), streamed["class"].values.tolist()) == ([900], ["2"])
     assert streamed.network.values.tolist() == ["trained", "untrained"]

@@ -15,6 +15,7 @@ from jaxentropy.estimators.trust import MIN_INPUTS
 _ROOM, _ROOM_WITH_STREAM = 340, 400
 """Characters of a line. What has no room is left out, from the end, and the line says so."""
 _MORE = "more inputs of the same kind"
+_STEPWISE, _PAIRWISE = "comparisons (class and step)", "comparisons (class and pair of layers)"
 _PATTERN_CLAIMS = {
     "falls exactly": "falls exactly",
     "falls for certain": "falls for certain",
@@ -36,7 +37,7 @@ def headline(profile: xr.Dataset, table: xr.Dataset, streamed: tuple[xr.Dataset,
     room = _ROOM if stream is None else _ROOM_WITH_STREAM
     clear = _joined(_clear(facts, stream), ". ", room) or "nothing yet"
     if facts.exact:
-        unknown = "nothing: every input was listed, so all numbers are exact"
+        unknown = "nothing of these networks: every input was listed, so all numbers are exact"
     else:
         unknown = _joined(_unknown(facts, stream), "; ") or "nothing that was asked"
     return f"Clear: {clear}.\nUnknown: {unknown}.\nNext: {_joined(_next(facts, stream), '; ') or 'nothing left to do'}."
@@ -50,7 +51,7 @@ def _clear(facts: Facts, stream: Facts | None) -> list[str]:
     if facts.exact and len(facts.layers) > 1:  # an empty class is undecided too
         words = facts.words.neuron.isel({"class": np.flatnonzero(facts.profile.n.values)})
         differing = number_of(words, "undecided")
-        parts += [f"seeds differ in {differing} of {words.size} cells (class and step)"] * bool(differing)
+        parts += [f"seeds differ in {differing} of {words.size} {_STEPWISE}"] * bool(differing)
     patterns = _patterns(facts) if stream is None else [f"{_over(stream)}, {text}" for text in _patterns(stream)]
     return [*parts, *patterns, *_information(facts)]
 
@@ -68,7 +69,7 @@ def _neurons(facts: Facts) -> list[str]:
     of_all, of_active = (steps_said(words[f"{name}_mean"]) for name in ("neuron", "neuron_active"))
     if constants_decide(words):
         return [
-            f"constant neurons decide the answer: with them mean neuron entropy {of_all} ({path}), without them it "
+            f"constant neurons decide the result: with them mean neuron entropy {of_all} ({path}), without them it "
             f"{of_active}; {_most_constant(facts)}"
         ]
     if bool((words.neuron_mean == "undecided").all()):
@@ -102,8 +103,8 @@ def _beside_twin(facts: Facts) -> str:
         excess = facts.table.excess
         for word, does in (("more", "deepens"), ("less", "weakens")):
             if 2 * number_of(excess, word) > excess.size:
-                how = f"training {does} the fall in {number_of(excess, word)} of {excess.size} cells (class and step)"
-                return f"; untrained {values}: {how}"
+                share = f"{number_of(excess, word)} of {excess.size} {_STEPWISE}"
+                return f"; untrained {values}: training {does} the fall in {share}"
     if falls and falls_too:
         return f"; untrained it falls too ({values}), so the fall alone is no sign of training"
     return f"; untrained it {steps_said(twin)} ({values})"
@@ -216,9 +217,7 @@ def _unknown(facts: Facts, stream: Facts | None) -> list[str]:
         excess = facts.table.excess
         undecided = number_of(excess, "undecided")
         if 2 * undecided >= excess.size and facts.judges_steps:
-            parts.append(
-                f"whether training changes the fall: undecided in {undecided} of {excess.size} cells (class and step)"
-            )
+            parts.append(f"whether training changes the fall: undecided in {undecided} of {excess.size} {_STEPWISE}")
     if profile.sizes["seed"] == 1 and "trained" in facts.networks:
         parts.append("whether other seeds agree: there is one")
     return parts
@@ -235,7 +234,7 @@ def _open_patterns(facts: Facts) -> list[str]:
     if still_open == cells:
         text = "whether the joint pattern's entropy falls"
     else:
-        text = f"the joint pattern's entropy in {still_open} of {cells} cells (class and pair of layers)"
+        text = f"the joint pattern's entropy in {still_open} of {cells} {_PAIRWISE}"
     few = int((undecided & words.pattern_unreliable).sum())
     inputs = f"{extent(facts.profile.n.values[usable.values])} inputs a class are too few"
     reasons = []
@@ -262,7 +261,7 @@ def _open_streamed(stream: Facts) -> list[str]:
     undecided, cells = number_of(stream.words.pattern, "undecided"), stream.words.pattern.size
     if not undecided:
         return []
-    return [f"the joint pattern's entropy in {undecided} of {cells} cells (class and pair of layers): brackets overlap"]
+    return [f"the joint pattern's entropy in {undecided} of {cells} {_PAIRWISE}: brackets overlap"]
 
 
 def _open_steps(facts: Facts) -> list[str]:
@@ -312,8 +311,8 @@ def _next(facts: Facts, stream: Facts | None) -> list[str]:
         parts.append("record more layers, to see how entropy goes with depth")
     if len(facts.networks) < 2:
         parts.append("record the untrained network too")
-    elif profile.sizes["seed"] == 1:
-        parts.append("more seeds")
+    elif profile.sizes["seed"] == 1 or facts.exact:
+        parts.append("more seeds, or other tasks" if facts.exact else "more seeds")
     elif "excess" in facts.table and facts.judges_steps and not facts.exact:
         excess = facts.table.excess
         if 2 * number_of(excess, "undecided") >= excess.size:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from jaxentropy.base.markdown import extent, short_names, shortened
 from jaxentropy.claims.evidence import has_brackets
-from jaxentropy.claims.facts import Facts, steps_said
+from jaxentropy.claims.facts import Facts, constants_decide, steps_said
 from jaxentropy.claims.judge import Verdict
 from jaxentropy.profiling.reading import with_all_dimensions
 from jaxentropy.reports.folder import FIGURES, SUMMARY
@@ -53,10 +53,10 @@ def terminal_text(
     spell = str.translate if plain else lambda text, _: text
     parts: list[RenderableType] = [
         Text(spell(_title(facts.profile, width - 2 * plain), _ASCII), style="bold"),
-        Text(spell(_inputs(facts.profile), _ASCII)),
+        Text(spell(_inputs(facts.profile, width), _ASCII)),
+        _course(facts, found, width, plain),
         _table(_rows(facts, streamed), facts, width, plain),
         Text(),
-        _course(facts, found, width, plain),
         _answers(found, plain),
     ]
     # neither the machine's settings nor a notebook shall change the text
@@ -100,17 +100,16 @@ def _title(profile: xr.Dataset, width: int) -> str:
     return shortened(subject, width - len(accuracy)) + accuracy
 
 
-def _inputs(profile: xr.Dataset) -> str:
+def _inputs(profile: xr.Dataset, width: int) -> str:
     """How many inputs of what kind, and what the numbers are means of."""
-    kind = {"stream": " of a stream", "enumeration": ", all that there are"}.get(
+    kind = {"stream": " of a stream", "enumeration": ", all there are"}.get(
         profile.attrs.get("population", "sample"), ""
     )
     seeds = profile.sizes["seed"]
     several = f" and {seeds} seeds" if seeds > 1 else ""
-    return (
-        f"{int(profile.n.sum())} inputs{kind}; {profile.sizes['class']} classes of {extent(profile.n.values)}; "
-        f"means over classes{several}"
-    )
+    counted = f"{int(profile.n.sum())} inputs{kind}; {profile.sizes['class']} classes of {extent(profile.n.values)}; "
+    text = f"{counted}entropies within classes, means over them{several}"
+    return text if len(text) <= width else f"{counted}means over classes{several}"
 
 
 def _rows(facts: Facts, streamed: xr.Dataset | None) -> list[list[str]]:
@@ -130,6 +129,8 @@ def _rows(facts: Facts, streamed: xr.Dataset | None) -> list[list[str]]:
         patterns = profile.pattern_entropy.sel(network=main).isel(estimator=0).mean(["seed", "class"]).values
         add("pattern entropy, bits", (_number(value, 2) for value in patterns))
     elif streamed is not None:
+        classes = [str(name) for name in streamed["class"].values]
+        of = f"class {shortened(classes[0], 4)}" if len(classes) == 1 else "stream"
         stream = with_all_dimensions(streamed).mean(["seed", "class"], skipna=False)
         for network in facts.networks:
             if network in stream.network.values:
@@ -137,7 +138,7 @@ def _rows(facts: Facts, streamed: xr.Dataset | None) -> list[list[str]]:
                 cells = (
                     _bracket(*pair) for pair in zip(own.pattern_lower.values, own.pattern_upper.values, strict=True)
                 )
-                add("stream's bracket, bits", cells, network)
+                add(f"pattern, {of}, bits", cells, network)
     elif has_brackets(profile):
         limits = (facts.mean(name, main) for name in ("pattern_lower", "pattern_upper"))
         add("pattern bracket, bits", (_bracket(*pair) for pair in zip(*limits, strict=True)))
@@ -177,18 +178,25 @@ def _that_fit(widths: list[int], width: int) -> list[int]:
 
 
 def _course(facts: Facts, found: Verdict | None, width: int, plain: bool) -> Text:
-    """From the first layer to the last, in one line: ``fc1 0.57 ▸ 0.26 fc6 bits a neuron: falls at 4 of 5 steps``."""
+    """The finding: ``neuron entropy, from fc1 to fc6: 0.57 ▸ 0.26 bits, falls at 4 of 5 steps``."""
     ends = [facts.ends(network) for network in facts.networks]
     several = len(facts.layers) > 1
     names = short_names([str(layer) for layer in facts.profile.layer.values], _COLUMN_NAME)
     levels = [" ▸ ".join(pair) if several else pair[0] for pair in ends]
-    text = f"{names[0]} {levels[0]}" + (f" {names[-1]}" if several else "") + " bits a neuron"
+    text = f"neuron entropy, {names[0]} to {names[-1]}: " if several else f"neuron entropy of {names[0]}: "
+    text += f"{levels[0]} bits"
     style = "bold"
     if several and found is not None:
         judged = facts.judges_steps
-        text += f": {steps_said(facts.words.neuron_mean)}" if judged else ": steps undecided"
+        constants = judged and constants_decide(facts.words)
+        said = (
+            "constant neurons decide"
+            if constants
+            else steps_said(facts.words.neuron_mean).removesuffix(", rises at none")
+        )
+        text += f", {said}" if judged else ", steps undecided"
         rises = judged and bool((facts.words.neuron_mean == "rises").any())
-        style = "bold red" if rises else "bold green" if judged else "bold yellow"
+        style = "bold yellow" if constants or not judged else "bold red" if rises else "bold green"
     longer = f"{text}; untrained {levels[1]}" if levels[1:] else text
     text = longer if len(longer) <= width else text
     text = shortened(text, width - 2 * plain)

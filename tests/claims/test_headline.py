@@ -45,7 +45,7 @@ def test_a_twin_that_falls_too_takes_the_claim_back():
     clear, unknown, then = lines(judged({"trained": same, "untrained": same}))
     assert "untrained it falls too (1.00 → 0.47), so the fall alone is no sign of training" in clear
     assert "deepens" not in clear
-    assert "whether training changes the fall: undecided in 4 of 4 cells" in unknown
+    assert "whether training changes the fall: undecided in 4 of 4 comparisons" in unknown
     assert "more seeds, to tell the trained fall from the untrained one" in then
 
 
@@ -54,7 +54,7 @@ def test_a_twin_that_falls_less_or_more(rates, does):
     trained = [coins([0.5, 0.3, 0.12], seed=s) for s in (0, 1)]
     untrained = [coins(rates, seed=s) for s in (5, 6)]
     clear, unknown, _ = lines(judged({"trained": trained, "untrained": untrained}))
-    assert f"training {does} the fall in 4 of 4 cells (class and step)" in clear
+    assert f"training {does} the fall in 4 of 4 comparisons (class and step)" in clear
     assert "no sign of training" not in clear
     assert "whether training changes the fall" not in unknown
 
@@ -80,7 +80,7 @@ def test_dead_neurons_that_decide_come_first():
     """Of 64 neurons 40 are switched off at first: the mean rises, and falls in every neuron that lives."""
     trained, twin = partly_dead([0.5, 0.3, 0.1], [40, 0, 1]), coins([0.5, 0.3, 0.1], seed=1)
     clear, unknown, then = lines(judged({"trained": trained, "untrained": twin}))
-    assert clear.startswith("constant neurons decide the answer: with them mean neuron entropy falls at 1 of 2 steps, ")
+    assert clear.startswith("constant neurons decide the result: with them mean neuron entropy falls at 1 of 2 steps, ")
     assert "rises at 1" in clear
     assert "without them it falls at every step; 62 % of fc1's neurons never fire (untrained 0 %)" in clear
     assert "whether other seeds agree: there is one" in unknown
@@ -126,7 +126,7 @@ def test_certain_falls_say_between_which_layers_and_in_how_many_classes(plain):
     assert clear == (
         "the joint pattern's entropy falls for certain from fc1 to fc3 in 2 of 2 classes (and 1 more pair of layers)."
     )
-    assert "the joint pattern's entropy in 2 of 6 cells (class and pair of layers): 30 inputs a class" in unknown
+    assert "the joint pattern's entropy in 2 of 6 comparisons (class and pair of layers): 30 inputs a class" in unknown
     full = bracketed(plain, [(8, 20), (9, 10), (2, 7)])
     full["pattern_upper"] = full.pattern_upper.where(full["class"] == "0", 30)
     assert "from fc1 to fc3 in 1 of 2 classes" in je.verdict(full).headline
@@ -225,9 +225,9 @@ def test_an_enumeration_leaves_nothing_unknown():
     clear, unknown, then = lines(je.verdict(je.profile({"recorded": own})))
     assert clear.startswith("mean neuron entropy falls at 1 of 2 steps, rises at none, is equal at 1: 0.75 → 0.66 bits")
     assert "he joint pattern's entropy falls exactly from a to c in 2 of 2 classes (and 1 more pair of layers)" in clear
-    assert unknown == "nothing: every input was listed, so all numbers are exact."
+    assert unknown == "nothing of these networks: every input was listed, so all numbers are exact."
     assert then == "record the untrained network too."
-    assert lines(je.verdict(je.profile({"trained": own, "untrained": own})))[2] == "more seeds."
+    assert lines(je.verdict(je.profile({"trained": own, "untrained": own})))[2] == "more seeds, or other tasks."
     level = lines(je.verdict(je.profile(every_input({"a": x, "b": ~x}))))
     assert level[0].startswith("mean neuron entropy is equal at all layers: 0.75 → 0.75 bits from a to b")
     assert "is equal from a to b in 2 of 2 classes" in level[0]
@@ -242,9 +242,9 @@ def test_an_enumeration_of_one_network_many_times_leaves_nothing_to_do():
     pairs = np.repeat(x[:, :2] & x[:, 2:], 2, axis=1)
     group = [every_input({"a": x, "b": pairs}, 0), every_input({"a": pairs, "b": x}, 1)]
     clear, unknown, then = lines(je.verdict(je.profile({"trained": group, "untrained": group})))
-    assert clear.startswith("seeds differ in 2 of 2 cells (class and step)")
-    assert unknown.startswith("nothing: ")
-    assert then == "nothing left to do."
+    assert clear.startswith("seeds differ in 2 of 2 comparisons (class and step)")
+    assert unknown.startswith("nothing of these networks: ")
+    assert then == "more seeds, or other tasks."
 
 
 def test_what_has_no_room_is_announced_not_lost_in_silence():

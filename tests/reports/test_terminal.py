@@ -44,8 +44,8 @@ def test_any_network_fits_a_screen(layers, classes):
         assert max(map(len, lines)) <= 100
         assert text.isascii() == plain
         assert "nan" not in text
-        assert ["000" in lines[2].split()[0], f"{layers - 1:03d}" in lines[2].split()[-1]] == [True, True]
-        assert len(lines[2].split()) >= min(layers, 3)
+        assert ["000" in lines[3].split()[0], f"{layers - 1:03d}" in lines[3].split()[-1]] == [True, True]
+        assert len(lines[3].split()) >= min(layers, 3)
 
 
 def row(text: str, name: str) -> list[str]:
@@ -66,21 +66,23 @@ def test_one_row_a_quantity_one_column_a_layer(profile):
     assert row(text, "class information, bits: trained") == [f"{v:.3f}" for v in means.neuron_information.values]
     assert row(text, "pattern bracket, bits: trained") == ["8.0–20.0", "9.0–10.0", "2.0"]
     assert row(text, "never fire, % neurons: trained") == ["0", "0", "0"]
-    assert [line.split()[0] for line in text.splitlines()[3:7]] == ["neuron", "untrained", "class", "untrained"]
-    assert "fc1 1.00 ▸ 0.47 fc3 bits a neuron: falls at every step; untrained 1.00 ▸ 1.00" in text.splitlines()
-    assert "3000 inputs; 2 classes of 1500; means over classes" in text
+    assert [line.split()[0] for line in text.splitlines()[4:8]] == ["neuron", "untrained", "class", "untrained"]
+    assert text.splitlines()[2] == (
+        "neuron entropy, fc1 to fc3: 1.00 ▸ 0.47 bits, falls at every step; untrained 1.00 ▸ 1.00"
+    )
+    assert "3000 inputs; 2 classes of 1500; entropies within classes, means over them" in text
     assert "bracket" not in row(terminal_text(profile), "never fire, % neurons: trained")
 
 
 def test_of_many_layers_the_first_some_between_and_the_last():
     many = je.profile({"recorded": coins([0.5] * 40, n=60, width=8)}, bootstrap=0, bounds=False)
-    head = terminal_text(many).splitlines()[2].split()
+    head = terminal_text(many).splitlines()[3].split()
     assert head[0] == "fc1"
     assert head[-1] == "fc40"
     assert "…" in head
     assert len([name for name in head if name != "…"]) >= 5
     few = terminal_text(many.isel(layer=slice(6)))
-    assert few.splitlines()[2].split() == [f"fc{i}" for i in range(1, 7)]
+    assert few.splitlines()[3].split() == [f"fc{i}" for i in range(1, 7)]
 
 
 def test_what_kind_of_inputs(profile):
@@ -88,23 +90,23 @@ def test_what_kind_of_inputs(profile):
     x = (np.arange(16)[:, None] >> np.arange(4) & 1).astype(bool)
     every = je.Recording.from_activations({"a": x, "b": x[:, :2]}, np.zeros(16, int), exhaustive=True)
     exact = terminal_text(je.profile(every))
-    assert "16 inputs, all that there are; 1 classes of 16" in exact
+    assert "16 inputs, all there are; 1 classes of 16" in exact
     assert row(exact, "pattern entropy, bits") == ["4.00", "2.00"]
-    assert "nothing: every input was listed" in exact
+    assert "nothing of these networks: every input was listed" in exact
 
 
 def test_no_error_bars_no_verdict():
     text = terminal_text(je.profile(coins([0.5, 0.3]), bootstrap=0, bounds=False))
-    assert "fc1 1.00 ▸ 0.88 fc2 bits a neuron\n" in text
+    assert "neuron entropy, fc1 to fc2: 1.00 ▸ 0.88 bits\n" in text
     assert "No verdict: without bootstrap" in text
     assert "Clear" not in text
 
 
 def test_one_layer_and_a_tally():
     one = terminal_text(je.profile(one_layer(0.5, 1), bootstrap=20, bounds=False))
-    assert "fc1 1.00 bits a neuron\n" in one
+    assert "neuron entropy of fc1: 1.00 bits\n" in one
     tally = terminal_text(je.profile(je.Tally.of(coins([0.5, 0.3]))))
-    assert "fc1 1.00 ▸ 0.88 fc2 bits a neuron: steps undecided\n" in tally
+    assert "neuron entropy, fc1 to fc2: 1.00 ▸ 0.88 bits, steps undecided\n" in tally
 
 
 def test_colours_are_codes_around_the_same_text(profile):
@@ -129,4 +131,4 @@ def test_the_environment_does_not_change_what_a_pipe_gets(profile, monkeypatch, 
 def test_narrow_terminals_lose_no_column(profile, width):
     lines = terminal_text(bracketed(profile, [(8, 20), (9, 10), (2, 2)]), width).splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[2].split()[-1] == "fc3"
+    assert lines[3].split()[-1] == "fc3"
