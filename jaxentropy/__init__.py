@@ -22,15 +22,14 @@ from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
 from jaxentropy.counting.tallies import Tally
-from jaxentropy.counting.tallying import tally
 from jaxentropy.datasets.augment import Augment
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
+from jaxentropy.face import layers, record, tally
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.reading import value
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.profiling.until import Until
 from jaxentropy.recording.packing import pack, unpack
-from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording, concatenate
 from jaxentropy.recording.states import Sign, Threshold
 
@@ -58,6 +57,7 @@ __all__ = [
     "coverage",
     "entropy",
     "label",
+    "layers",
     "load_profile",
     "pack",
     "profile",

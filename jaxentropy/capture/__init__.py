@@ -1,10 +1,19 @@
-"""Networks as apply functions that give each layer's activations by name; the only reader of Flax's ``sow``.
+"""Networks as apply functions that give each layer's activations by name.
 
 ::
 
-    recording = je.record(je.capture.sown(model), variables, batches)
+    table = je.layers(model, variables, images)  # what is found in a network that says nothing
+    recording = je.record(je.capture.sown(model), variables, batches)  # what a Linen module sows
 """
 
-from jaxentropy.capture.linen import COLLECTION, Sown, sown
+from typing import Any
 
 __all__ = ["COLLECTION", "Sown", "sown"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # it imports flax
+        from jaxentropy.capture import linen
+
+        return getattr(linen, name)
+    raise AttributeError(f"module 'jaxentropy.capture' has no attribute '{name}'")

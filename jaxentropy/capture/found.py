@@ -1,9 +1,9 @@
-"""The layers of a network, found in its program: products of inputs with parameters, and the values that nonlinearities see.
+"""The layers of a network, found in its program: products of data with parameters, and what nonlinearities see.
 
 No module has to say anything, and it does not matter which library it comes from. A *layer* is a matrix product or a
-convolution of something that depends on the inputs with something that depends on parameters only; it bears the name of
-these. Its *pre-activation* is the value that the first nonlinearity behind it sees, with whatever stands between the two:
-a bias, a norm, a residual sum.
+convolution of something that depends on the inputs with something that depends on parameters only; it bears the name
+of these. Its *pre-activation* is the value that the first nonlinearity behind it sees, with whatever stands between the
+two: a bias, a norm, a residual sum.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,8 @@ import numpy as np
 from jaxentropy.capture.program import Equation, Program
 
 _ACTIVATIONS = frozenset(
-    ("relu", "relu6", "gelu", "silu", "swish", "elu", "celu", "selu", "leaky_relu", "softplus", "hard_tanh", "hard_sigmoid",
-     "hard_silu", "hard_swish", "mish", "squareplus", "sigmoid", "log_sigmoid", "soft_sign", "squared_relu")
+    ("relu", "relu6", "gelu", "silu", "swish", "elu", "celu", "selu", "leaky_relu", "softplus", "hard_tanh", "mish",
+     "hard_sigmoid", "hard_silu", "hard_swish", "squareplus", "sigmoid", "log_sigmoid", "soft_sign", "squared_relu")
 )  # fmt: skip
 """Functions of ``jax.nn`` that appear as calls of this name."""
 _CURVES = frozenset(("tanh", "logistic", "erf", "erfc", "sin", "sign"))

@@ -25,13 +25,14 @@ class Sown:
     """
 
     module: nn.Module
+    keywords: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, variables: Any, inputs: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         if COLLECTION in variables:
             raise InputError(
                 f"the variables carry a collection '{COLLECTION}' from an earlier pass; give the parameters only"
             )
-        output, state = self.module.apply(variables, inputs, mutable=[COLLECTION])
+        output, state = self.module.apply(variables, inputs, mutable=[COLLECTION], **dict(self.keywords))
         layers = dict(_flatten(state.get(COLLECTION) or {}))
         if not layers:
             raise InputError(
@@ -58,6 +59,18 @@ def sown(module: nn.Module) -> Sown:
     ((3, 2), (3, 4))
     """
     return Sown(module)
+
+
+def sows(module: nn.Module, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> Sown | None:
+    """The apply function of a module that sows; None if it does not, or cannot be called so."""
+    found = Sown(module, tuple(sorted(keywords.items())))
+    if COLLECTION in variables:
+        return found  # whose call says what is wrong
+    try:
+        _, state = jax.eval_shape(lambda v, x: module.apply(v, x, mutable=[COLLECTION], **keywords), variables, inputs)
+    except Exception:
+        return None
+    return found if state.get(COLLECTION) else None
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = ""):

@@ -1,0 +1,246 @@
+"""Networks of any library → one kind of function, ``(variables, inputs) -> output``; of equal networks, equal ones.
+
+Flax and Equinox are looked up among what is imported already: who has a module of theirs has imported them.
+"""
+
+import sys
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxentropy.base.errors import InputError
+
+Keywords = tuple[tuple[str, Hashable], ...]
+ROWS = 10_007
+"""Inputs of the batch that a network is traced with, to see which axis is theirs: no layer is so wide."""
+
+
+@dataclass(frozen=True)
+class LinenCall:
+    """A Linen module."""
+
+    module: Any
+    keywords: Keywords = ()
+
+    def __call__(self, variables: Any, inputs: Any) -> Any:
+        return self.module.apply(variables, inputs, **dict(self.keywords))
+
+
+@dataclass(frozen=True)
+class NnxCall:
+    """An NNX module without its state, which is given as variables."""
+
+    graph: Any
+    keywords: Keywords = ()
+
+    def __call__(self, variables: Any, inputs: Any) -> Any:
+        from flax import nnx
+
+        return nnx.merge(self.graph, variables)(inputs, **dict(self.keywords))
+
+
+@dataclass(frozen=True)
+class TreeCall:
+    """A callable pytree, such as an Equinox module, without its arrays, which are given as variables by name.
+
+    Attributes:
+        tree: its structure.
+        others: places and values of the leaves that are no arrays.
+        names: of the arrays, in the order of the leaves.
+        one_by_one: whether it takes one input at a time.
+    """
+
+    tree: Any
+    others: tuple[tuple[int, Hashable], ...]
+    names: tuple[str, ...]
+    one_by_one: bool
+    keywords: Keywords = ()
+
+    def __call__(self, variables: Mapping[str, Any], inputs: Any) -> Any:
+        others, arrays = dict(self.others), iter(variables[name] for name in self.names)
+        leaves = [others[i] if i in others else next(arrays) for i in range(self.tree.num_leaves)]
+        network = jax.tree.unflatten(self.tree, leaves)
+        given = dict(self.keywords)
+        if self.one_by_one:
+            return jax.vmap(lambda one: network(one, **given))(inputs)
+        return network(inputs, **given)
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """A function of variables and inputs."""
+
+    function: Callable[..., Any]
+    keywords: Keywords = ()
+
+    def __call__(self, variables: Any, inputs: Any) -> Any:
+        return self.function(variables, inputs, **dict(self.keywords))
+
+
+NetworkCall = LinenCall | NnxCall | TreeCall | FunctionCall
+
+
+def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> tuple[NetworkCall, Any]:
+    """(function, variables) of a network.
+
+    Args:
+        network: a Linen, NNX or Equinox module, another callable pytree with arrays, or a function.
+        variables: of a Linen module or a function; None for what has its own.
+        inputs: a batch; only its shape and type are looked at, unless they leave open whether a module takes single
+            inputs.
+        keywords: for the network's call; they must be hashable.
+
+    Raises:
+        InputError: variables that are missing or not taken, keywords that the network lacks or misses, or a network
+            that cannot be run on such inputs.
+    """
+    given = _hashable(keywords)
+    if _is(network, "flax.linen", "Module"):
+        if variables is None:
+            raise InputError(
+                f"{_name(network)} is a Linen module and needs its variables: record(model, variables, batches)"
+            )
+        call, own = LinenCall(network, given), variables
+    elif _is(network, "flax.nnx", "Module"):
+        _refuse_variables(network, variables)
+        from flax import nnx
+
+        graph, own = nnx.split(network)
+        call = NnxCall(graph, given)
+    elif callable(network) and any(_is_array(leaf) for leaf in jax.tree.leaves(network)):
+        _refuse_variables(network, variables)
+        return _tree_call(network, inputs, given)
+    elif callable(network):
+        call, own = FunctionCall(network, given), variables
+    else:
+        raise InputError(
+            f"a {_name(network)} is no network: expected a Linen, NNX or Equinox module, or a function of variables "
+            "and inputs"
+        )
+    if error := _failure(call, own, inputs):
+        raise InputError(_explained(network, inputs, error)) from error
+    return call, own
+
+
+def parameter_names(call: NetworkCall, variables: Any) -> list[str]:
+    """A layer's name for each leaf of the variables: the path of its parameters, without their own last name."""
+    names = []
+    for path, _ in jax.tree_util.tree_flatten_with_path(variables)[0]:
+        parts = [part for key in path for part in jax.tree_util.keystr((key,), simple=True).split("/")]
+        if isinstance(call, LinenCall | FunctionCall) and len(parts) > 1 and parts[0] == "params":
+            parts = parts[1:]
+        if isinstance(call, NnxCall) and parts[-1] in ("value", "raw_value", "get_value"):
+            parts = parts[:-1]
+        names.append("/".join(parts[:-1] if len(parts) > 1 else parts))
+    return names
+
+
+def like(inputs: Any, rows: int = ROWS) -> jax.ShapeDtypeStruct:
+    """The shape and type of a batch of so many such inputs."""
+    array = inputs if hasattr(inputs, "dtype") else np.asarray(inputs)
+    return jax.ShapeDtypeStruct((rows, *array.shape[1:]), jax.dtypes.canonicalize_dtype(array.dtype))
+
+
+def shapes_of(variables: Any) -> Any:
+    """The shapes and types of variables."""
+    return jax.eval_shape(lambda v: v, variables)
+
+
+def _tree_call(network: Any, inputs: Any, keywords: Keywords) -> tuple[TreeCall, Any]:
+    """Of a callable pytree: it is found out whether it takes batches or single inputs."""
+    paths, tree = jax.tree_util.tree_flatten_with_path(network)
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
+    arrays = {name: leaf for name, (_, leaf) in zip(names, paths, strict=True) if _is_array(leaf)}
+    others = tuple((i, leaf) for i, (_, leaf) in enumerate(paths) if not _is_array(leaf))
+    whole, single = (TreeCall(tree, others, tuple(arrays), one, keywords) for one in (False, True))
+    failures = [_failure(call, arrays, inputs) for call in (whole, single)]
+    if failures[0] is None and not _has_rows(whole, arrays, inputs):
+        failures[0] = ValueError("its output has no row for each input")
+    fits = [call for call, error in zip((whole, single), failures, strict=True) if error is None]
+    if not fits:
+        error = failures[1] or failures[0]
+        raise InputError(_explained(network, inputs, error)) from error
+    if len(fits) == 2 and not _same(whole, single, arrays, inputs):
+        raise InputError(
+            f"{_name(network)} can be called with a batch and with single inputs, and gives different results; say "
+            "which is meant with a function: record(lambda _, x: jax.vmap(model)(x), None, batches)"
+        )
+    return fits[-1], arrays
+
+
+def _has_rows(call: TreeCall, variables: Any, inputs: Any) -> bool:
+    """Whether every output has one row for each input."""
+    outputs = jax.eval_shape(call, shapes_of(variables), like(inputs))
+    return all(leaf.shape[:1] == (ROWS,) for leaf in jax.tree.leaves(outputs))
+
+
+def _same(whole: TreeCall, single: TreeCall, variables: Any, inputs: Any) -> bool:
+    """Whether a few inputs give the same together and one by one."""
+    some = np.asarray(inputs[:3])
+    pairs = zip(jax.tree.leaves(whole(variables, some)), jax.tree.leaves(single(variables, some)), strict=True)
+    return all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in pairs)
+
+
+def _failure(call: NetworkCall, variables: Any, inputs: Any) -> Exception | None:
+    """What happens when it is traced with a batch; None if it runs."""
+    try:
+        jax.eval_shape(call, shapes_of(variables), like(inputs))
+    except InputError:
+        raise
+    except Exception as error:
+        return error
+    return None
+
+
+def _explained(network: Any, inputs: Any, error: Exception | None) -> str:
+    """One line: what was wrong, and what to do."""
+    text = " ".join(str(error).split())
+    name = _name(network)
+    if "unexpected keyword argument" in text:
+        word = text.split("unexpected keyword argument")[1].split("'")[1:2] or ["?"]
+        return f"{name} takes no keyword '{word[0]}'; leave it out, or give what its call takes"
+    if "missing" in text and "argument" in text:
+        return f"{name} needs more than its inputs ({text[:160]}); give it as a keyword, for example train=False"
+    if "use_running_average" in text or "deterministic" in text:
+        return f"{name} must be told that it is not training ({text[:160]}); give train=False or what its call takes"
+    if "cannot be changed" in text or "immutable" in text or "ModifyScope" in type(error).__name__:
+        return f"{name} changes its variables, as in training ({text[:120]}); give train=False or what its call takes"
+    if "rng" in text.lower():
+        return f"{name} asks for random numbers, as in training ({text[:120]}); give train=False or what its call takes"
+    shape = list(np.shape(inputs))
+    return f"{name} cannot be run on inputs of shape {shape}: {type(error).__name__}: {text[:240]}"
+
+
+def _hashable(keywords: Mapping[str, Any]) -> Keywords:
+    given = tuple(sorted(keywords.items()))
+    for name, value in given:
+        try:
+            hash(value)
+        except TypeError:
+            raise InputError(
+                f"the keyword {name} is a {type(value).__name__}, which cannot be built into a program; give a "
+                f"function that calls the network: record(lambda v, x: model.apply(v, x, {name}=…), variables, batches)"
+            ) from None
+    return given
+
+
+def _refuse_variables(network: Any, variables: Any) -> None:
+    if variables is not None:
+        raise InputError(f"{_name(network)} has its own variables; give None: record(model, None, batches)")
+
+
+def _is(network: Any, module: str, name: str) -> bool:
+    """Whether this is an object of a class that, if it is so, has been imported."""
+    there = sys.modules.get(module)
+    return there is not None and isinstance(network, getattr(there, name))
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray)
+
+
+def _name(network: Any) -> str:
+    return getattr(network, "__name__", None) or type(network).__name__
