@@ -202,10 +202,10 @@ def _profiles(
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
     network = f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation})"
     result.attrs["subject"] = f"{network} on {config.dataset}, {_which(config.split)}"
-    result.attrs["backend"] = jax.default_backend()
+    result.attrs |= {"backend": jax.default_backend()} | data.preparation()
     streamed = _streamed(config, model, data, networks, folder, progress, say)
     if streamed is not None:
-        streamed.attrs["subject"] = f"{network} on {streamed.attrs['population_text']}"
+        streamed.attrs |= {"subject": f"{network} on {streamed.attrs['population_text']}"} | data.preparation()
     return _with_history(result, networks), streamed
 
 
