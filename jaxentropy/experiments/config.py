@@ -48,7 +48,7 @@ class Config:
     epochs: Annotated[int | None, _by_model("INT", "15, cnn 5")] = None
     """Passes over the training images."""
     seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
-    """Networks to train, each from its own seed."""
+    """Networks to train, each from its own seed. A folder with fewer of them gets those that are missing."""
     seed: int = 0
     """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
     batch_size: int = 64
