@@ -1,6 +1,7 @@
 """Images of TensorFlow Datasets, prepared by TFDS itself and read without TensorFlow: against what was prepared."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -91,3 +92,29 @@ def test_other_formats_name_the_one_that_works(prepared, pixels, tmp_path):
     info.write_text(info.read_text().replace("array_record", "tfrecord"))
     with pytest.raises(je.InputError, match=r"cannot be read without TensorFlow .*; prepare it anew with file_format"):
         load(name)
+
+
+@pytest.mark.skipif(bool(find_spec("tensorflow")), reason="TensorFlow is installed")
+def test_preparing_that_needs_tensorflow_says_where_to_do_it(tmp_path, monkeypatch):
+    """Builders that give arrays in place of image files have TensorFlow encode them."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+
+    class Squares(tfds.core.GeneratorBasedBuilder):
+        """A data set of the test's own."""
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(6, 6, 1)), "label": tfds.features.ClassLabel(num_classes=2)}
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(), "test": self._generate_examples()}
+
+        def _generate_examples(self):
+            yield 0, {"image": np.zeros((6, 6, 1), np.uint8), "label": 0}
+
+    with pytest.raises(
+        je.InputError, match=r"cannot be prepared here .*; prepare it once where TensorFlow is installed"
+    ):
+        load("tfds:squares", download=True)
