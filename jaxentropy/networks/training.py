@@ -105,8 +105,8 @@ def train(
     for store in stores:
         if store is not None:
             store.close()
-    untrained, trained = _stacked([s.variables for s in initial]), _stacked([n.state.variables for n in networks])
-    return Trained(untrained, trained, *(np.stack([n.history[name] for n in networks]) for name in _HISTORY))
+    variables = [(before.variables, network.state.variables) for before, network in zip(initial, networks, strict=True)]
+    return Trained(*jax.jit(_stacked)(variables), *(np.stack([n.history[name] for n in networks]) for name in _HISTORY))
 
 
 @dataclass
@@ -247,15 +247,15 @@ def _scanned_epoch(step: Callable) -> Callable:
     """All seeds and all steps of an epoch in one compiled program."""
 
     @jax.jit
-    def compiled(state, orders):
-        state, (loss, accuracy) = jax.vmap(lambda s, rows: jax.lax.scan(step, s, rows))(state, orders)
-        return state, loss.mean(1), accuracy.mean(1)
+    def compiled(states, orders):
+        state, (loss, accuracy) = jax.vmap(lambda s, rows: jax.lax.scan(step, s, rows))(_stacked(states), orders)
+        return [jax.tree.map(lambda a, i=i: a[i], state) for i in range(len(states))], loss.mean(1), accuracy.mean(1)
 
     def run(states, orders, bar):
-        state, loss, accuracy = compiled(_stacked(states), orders)
+        states, loss, accuracy = compiled(states, orders)
         loss = np.asarray(loss)
         bar.update(orders.shape[0] * orders.shape[1])
-        return [jax.tree.map(lambda a, i=i: a[i], state) for i in range(len(states))], loss, np.asarray(accuracy)
+        return states, loss, np.asarray(accuracy)
 
     return run
 
