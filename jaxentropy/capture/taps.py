@@ -13,7 +13,8 @@ import jax.numpy as jnp
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.capture.calls import ROWS, NetworkCall, like, parameter_names, shapes_of
-from jaxentropy.capture.found import find_layers, loops_with_parameters, mixing, stochastic
+from jaxentropy.capture.axes import Rows
+from jaxentropy.capture.found import find_layers, loops_with_parameters
 from jaxentropy.capture.program import Program
 
 _KINDS = {"fc": "fully connected", "conv": "convolution", "sown": "sown"}
@@ -29,7 +30,7 @@ class Layer:
         role: ``hidden``; ``output``: no layer follows it; ``linear``: no nonlinearity sees it before the next layer.
         shape: of the value for one input; the neurons come last.
         value: which value is recorded, in words.
-        axes: in the program: the axis of inputs, and that of neurons; the first is -1 where there is none.
+        axes: in the program: the axis of inputs, which is -1 where there is none, and those of neurons.
         positions_merged: whether inputs and their positions share the first axis.
         mixed: the operation by which rows of different inputs hang on each other; empty if none does.
         random: whether random numbers enter the value.
@@ -40,7 +41,7 @@ class Layer:
     role: str
     shape: tuple[int, ...]
     value: str
-    axes: tuple[int, int]
+    axes: tuple[int, ...]
     positions_merged: bool = False
     mixed: str = ""
     random: bool = False
@@ -72,11 +73,13 @@ class Tapped:
 
 def _arranged(value: jax.Array, layer: Layer, rows: int) -> jax.Array:
     """Inputs first, neurons last."""
+    batch, *features = layer.axes
     if layer.positions_merged:
-        return value.reshape(rows, -1, *value.shape[1:])
-    batch, features = layer.axes
-    between = [axis for axis in range(value.ndim) if axis not in (batch, features)]
-    return jnp.transpose(value, [batch, *between, *([features] if features != batch else [])])
+        value = value.reshape(rows, -1, *value.shape[1:])
+        batch, features = 0, [axis + 1 for axis in features]
+    between = [axis for axis in range(value.ndim) if axis != batch and axis not in features]
+    value = jnp.transpose(value, [batch, *between, *features])
+    return value.reshape(*value.shape[: 1 + len(between)], layer.neurons)
 
 
 def _read(call: NetworkCall, variables: Any, inputs: Any) -> tuple[Program, list]:
@@ -96,23 +99,22 @@ def layers_in(call: NetworkCall, variables: Any, inputs: Any) -> tuple[Layer, ..
 def _layers_in(call: NetworkCall, tree: Any, leaves: tuple, inputs: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
     variables = jax.tree.unflatten(tree, leaves)
     program, inside = _read(call, variables, inputs)
-    data = program.inputs[len(leaves) :]
+    rows = Rows(program, program.inputs[len(leaves) :], ROWS)
     layers = []
     for found in inside:
         shape = program.avals[found.value].shape
         batch = shape.index(ROWS) if ROWS in shape else -1
-        merged = batch < 0 and bool(shape) and shape[0] % ROWS == 0
-        own = (shape[0] // ROWS, *shape[1:]) if merged else ()
-        if batch >= 0:
-            own = tuple(n for axis, n in enumerate(shape) if axis not in (batch, found.features))
-            own += (shape[found.features],) if found.features != batch else ()
+        merged = found.value in rows.leading and batch < 0
+        own = [shape[0] // ROWS] if merged else []
+        if batch >= 0 or merged:
+            own += [n for axis, n in enumerate(shape) if axis not in (0 if merged else batch, *found.features)]
+        own.append(math.prod(shape[axis] for axis in found.features))
         value = f"what {found.sees} sees" if found.sees else "its output"
         value += f", after {found.between}" if found.between else ""
-        mixed = mixing(program, data, found.value, ROWS) or ""
         layers.append(
             Layer(
-                found.name, found.kind, found.role, own, value, (batch, found.features), merged, mixed,
-                stochastic(program, found.value),
+                found.name, found.kind, found.role, tuple(own), value, (batch, *found.features), merged,
+                rows.mixed.get(found.value, ""), found.value in rows.random,
             )
         )  # fmt: skip
     return tuple(layers)
@@ -158,12 +160,18 @@ def refuse_unfit(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if layer.axes[0] < 0 and not layer.positions_merged:
             raise InputError(
-                f"layer '{layer.name}' has no axis of inputs, so that it has no patterns; leave it out with layers=[…]"
+                f"layer '{layer.name}' has no axis of inputs of its own, so that it has no patterns; leave it out with "
+                "layers=[…]"
             )
         if layer.mixed:
             raise InputError(
                 f"in layer '{layer.name}' the row of an input hangs on the other inputs of its batch ({layer.mixed}), "
                 "as with batch statistics in training; give train=False, call model.eval(), or what the network takes"
+            )
+        if layer.random:
+            raise InputError(
+                f"random numbers enter layer '{layer.name}', as with dropout in training; give train=False, call "
+                "model.eval(), or what the network takes"
             )
 
 
