@@ -97,7 +97,9 @@ class Rows:
             if not given:
                 continue
             data.update(equation.outputs)
-            by = next((self.mixed[i] for i in equation.inputs if i in self.mixed), None) or self._mixing(equation, given)
+            by = next((self.mixed[i] for i in equation.inputs if i in self.mixed), None) or self._mixing(
+                equation, given
+            )
             if by:
                 self.mixed.update(dict.fromkeys(equation.outputs, by))
             if any(self._in_order(equation, i) for i in given):

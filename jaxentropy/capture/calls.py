@@ -37,7 +37,9 @@ class Known:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Known) or self.text != other.text or len(self.constants) != len(other.constants):
             return False
-        return all(a is b or (isinstance(a, str) and a == b) for a, b in zip(self.constants, other.constants, strict=True))
+        return all(
+            a is b or (isinstance(a, str) and a == b) for a, b in zip(self.constants, other.constants, strict=True)
+        )
 
     def __hash__(self) -> int:
         return hash(self.text)
@@ -216,10 +218,15 @@ def _tree_call(network: Any, inputs: Any, keywords: Keywords) -> tuple[TreeCall,
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
     if len(set(names)) < len(names):  # {"a/b": …} and {"a": {"b": …}}
         counts = Counter(names)
-        names = [name if counts[name] == 1 else jax.tree_util.keystr(path) for name, (path, _) in zip(names, paths, strict=True)]
+        names = [
+            name if counts[name] == 1 else jax.tree_util.keystr(path)
+            for name, (path, _) in zip(names, paths, strict=True)
+        ]
     arrays = {name: leaf for name, (_, leaf) in zip(names, paths, strict=True) if _is_array(leaf)}
     others = tuple((i, leaf) for i, (_, leaf) in enumerate(paths) if not _is_array(leaf))
-    if strange := [name for name, (_, leaf) in zip(names, paths, strict=True) if not _is_array(leaf) and not _hashes(leaf)]:
+    if strange := [
+        name for name, (_, leaf) in zip(names, paths, strict=True) if not _is_array(leaf) and not _hashes(leaf)
+    ]:
         raise InputError(
             f"{_name(network)}.{strange[0].replace('/', '.')} is neither an array nor hashable; give a function: "
             "record(lambda _, x: jax.vmap(model)(x), None, batches)"

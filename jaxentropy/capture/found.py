@@ -253,7 +253,9 @@ class _Reader:
         if before is None or before.name != "mul" or equation.outputs[0] not in self.data:
             return False
         last = len(self.program.avals[equation.inputs[0]].shape) - 1
-        return last in equation.params["axes"] and any(i not in self.data and self.origins.get(i) for i in before.inputs)
+        return last in equation.params["axes"] and any(
+            i not in self.data and self.origins.get(i) for i in before.inputs
+        )
 
     def with_bias(self, number: int) -> int:
         """A layer's output with its bias, in the shape in which it goes on."""

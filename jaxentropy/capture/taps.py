@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.capture.calls import ROWS, NetworkCall, like, parameter_names, shapes_of
 from jaxentropy.capture.axes import Rows
+from jaxentropy.capture.calls import ROWS, FunctionCall, Known, NetworkCall, like, parameter_names, shapes_of
 from jaxentropy.capture.found import find_layers, loops_with_parameters
 from jaxentropy.capture.program import Program
 
@@ -120,6 +120,49 @@ def _layers_in(call: NetworkCall, tree: Any, leaves: tuple, inputs: jax.ShapeDty
     return tuple(layers)
 
 
+def gives_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> bool:
+    """Whether a function returns ``(output, {layer: activations})``; what cannot be called is explained elsewhere."""
+    try:
+        result = jax.eval_shape(lambda v, x: network(v, x), variables, like(inputs, len(inputs)))
+    except InputError:
+        raise
+    except Exception:
+        return False
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
+        return False
+    return all(hasattr(own, "shape") for own in result[1].values())  # no nested state of the network's own
+
+
+def given_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> FunctionCall:
+    """A function that returns ``(output, {layer: activations})``, as one that changes with what it closes over.
+
+    Raises:
+        InputError: activations that are whole numbers, or have no row for each input that is the input's own.
+    """
+    call, rows = FunctionCall(network), ROWS
+    try:
+        program = Program(lambda v, x: call(v, x), shapes_of(variables), like(inputs))
+    except InputError:
+        raise
+    except Exception:  # it takes batches of one size only
+        rows = len(inputs)
+        program = Program(lambda v, x: call(v, x), shapes_of(variables), like(inputs, rows))
+    mixed = Rows(program, program.inputs[len(jax.tree.leaves(variables)) :], rows).mixed if rows == ROWS else {}
+    for name, number in jax.tree.unflatten(program.tree, program.outputs)[1].items():
+        shape, dtype = program.avals[number].shape, program.avals[number].dtype
+        if jnp.issubdtype(dtype, jnp.integer):
+            raise InputError(
+                f"layer '{name}' holds whole numbers ({dtype}), not activations; give what the nonlinearity sees, or "
+                "states as booleans"
+            )
+        if shape[:1] != (rows,):
+            found = ", ".join("batch" if n == rows else str(n) for n in shape)
+            raise InputError(f"layer '{name}' has shape [{found}] and no row for each input; return [batch, neurons]")
+        if number in mixed:
+            raise InputError(_mixes(name, mixed[number]))
+    return FunctionCall(network, known=Known.of(call, variables, like(inputs, rows)))
+
+
 def loops_in(call: NetworkCall, variables: Any, inputs: Any) -> list[str]:
     """Loops and branches of a network that have parameters of their own, whose layers cannot be reached."""
     shapes = shapes_of(variables)
@@ -140,8 +183,14 @@ def chosen(layers: Sequence[Layer], wanted: Wanted, loops: Callable[[], Sequence
     """
     if wanted is None or wanted == "hidden":
         found = [layer for layer in layers if layer.role == "hidden" and layer.kind == "fc"]
+        inside = loops() if wanted is None or not found else ()
         if not found:
-            raise InputError(_none_hidden(layers, loops()))
+            raise InputError(_none_hidden(layers, inside))
+        if inside:
+            raise InputError(
+                f"the network has parameters inside a {' and a '.join(inside)}, where no layer can be reached, beside "
+                f'{_listed(found)}; layers="hidden" records these alone, or sow all layers'
+            )
     elif wanted == "all":
         found = list(layers)
     elif wanted == "conv":
@@ -164,15 +213,19 @@ def refuse_unfit(layers: Sequence[Layer]) -> None:
                 "layers=[…]"
             )
         if layer.mixed:
-            raise InputError(
-                f"in layer '{layer.name}' the row of an input hangs on the other inputs of its batch ({layer.mixed}), "
-                "as with batch statistics in training; give train=False, call model.eval(), or what the network takes"
-            )
+            raise InputError(_mixes(layer.name, layer.mixed))
         if layer.random:
             raise InputError(
                 f"random numbers enter layer '{layer.name}', as with dropout in training; give train=False, call "
                 "model.eval(), or what the network takes"
             )
+
+
+def _mixes(name: str, operation: str) -> str:
+    return (
+        f"in layer '{name}' the row of an input hangs on the other inputs of its batch ({operation}), as with batch "
+        "statistics in training; give train=False, call model.eval(), or what the network takes"
+    )
 
 
 def _named(layers: Sequence[Layer], names: Sequence[str]) -> list[Layer]:
