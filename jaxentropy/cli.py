@@ -47,7 +47,8 @@ def run(
     """Train networks and their untrained twins, record, profile, judge and draw: the main job.
 
     The results folder holds config.toml, profile.nc, recordings/, checkpoints/, figures/ and summary.md, for several
-    models one such folder each. The same command again goes on where it was, and redraws what is finished.
+    models one such folder each. The same command again goes on where it was, and redraws what is finished; with more
+    seeds it trains those that are missing.
 
     Try:
 
@@ -58,7 +59,10 @@ def run(
         another data set, narrowing layers
 
       jaxentropy run --dataset npz:mine.npz --activation tanh --out runs/mine-tanh
-        your own images: arrays x_train, y_train, x_test, y_test
+        your own images: arrays x_train, y_train, x_test, y_test (hdf5: and zarr: read the same)
+
+      jaxentropy run --dataset folder:pictures --model cnn
+        image files in pictures/train/CLASS/ and pictures/test/CLASS/, or in pictures/CLASS/
 
     Args:
         config: the settings.

@@ -191,9 +191,8 @@ def tally(
     if isinstance(batches, Stream):
         if keys is not None or labels is not None:
             raise InputError("tally: a stream has labels of its own; leave keys and labels out")
-        inputs = jax.eval_shape(
-            lambda: batches.through(lambda _, x: x)((None, batches.data), np.zeros((1, 2), np.uint32))
-        )
+        drawn, numbers = batches.through(lambda _, inputs: inputs), jax.ShapeDtypeStruct((1, 2), jnp.uint32)
+        inputs = jax.eval_shape(drawn, (None, batches.data), numbers)
         met = _met(network, variables, inputs, layers, positions, keywords)
         given |= {"until": until, "recorded": recorded, "checkpoints": checkpoints, "class_names": class_names}
         source: Any = batches

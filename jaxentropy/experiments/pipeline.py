@@ -28,7 +28,15 @@ from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
-from jaxentropy.reports.folder import PROFILE, RECORDINGS, STREAMED, claim, refuse_other, refuse_other_data
+from jaxentropy.reports.folder import (
+    PROFILE,
+    RECORDINGS,
+    STREAMED,
+    claim,
+    refuse_fewer,
+    refuse_other,
+    refuse_other_data,
+)
 
 _RECORD_BATCH = 1000
 _BRACKETS = "brackets"
@@ -45,7 +53,8 @@ def run(
 ) -> dict[str, xr.Dataset]:
     """Train the networks and their untrained twins, record, profile, judge and draw, into the folder ``out``.
 
-    What is there already is not made again: a killed run goes on where it was.
+    What is there already is not made again: a killed run goes on where it was, and a run with more seeds than before
+    trains those that are missing.
 
     Args:
         config: the settings.
@@ -64,7 +73,11 @@ def run(
     parts = config.parts()
     several = len(parts) > 1
     whole = config if several else next(iter(parts.values()))
-    refuse_other(out, "run", dataclasses.asdict(whole))
+    folders = {name: out / name if several else out for name in parts}
+    refuse_other(out, "run", dataclasses.asdict(whole), may_differ=("seeds",))
+    for name, one in parts.items():
+        assert one.seeds is not None
+        refuse_fewer(folders[name], "seeds", one.seeds)
     data = {}
     for one in parts.values():  # what does not fit fails before anything is written
         if one.dataset not in data:
@@ -78,17 +91,14 @@ def run(
     if several:
         claim(out, "run", dataclasses.asdict(config) | {"parts": list(parts), "data": main})
     return together(
-        {
-            name: partial(_part, one, data[one.dataset], out / name if several else out, progress, say)
-            for name, one in parts.items()
-        }
+        {name: partial(_part, one, data[one.dataset], folders[name], progress, say) for name, one in parts.items()}
     )
 
 
 def _part(config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]) -> xr.Dataset:
-    """The profile of one network of a run; read, if it is there already."""
-    if (folder / PROFILE).exists():
-        return load_profile(folder / PROFILE)
+    """The profile of one network of a run; read, if it is there already and has all seeds."""
+    if (folder / PROFILE).exists() and (there := load_profile(folder / PROFILE)).sizes["seed"] == config.seeds:
+        return there
     claim(folder, "run", dataclasses.asdict(config) | {"data": data.digest()})
     found, streamed = _profiles(config, data, folder, progress, say)
     if streamed is not None:
@@ -202,10 +212,10 @@ def _profiles(
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
     network = f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation})"
     result.attrs["subject"] = f"{network} on {config.dataset}, {_which(config.split)}"
-    result.attrs["backend"] = jax.default_backend()
+    result.attrs |= {"backend": jax.default_backend()} | data.preparation()
     streamed = _streamed(config, model, data, networks, folder, progress, say)
     if streamed is not None:
-        streamed.attrs["subject"] = f"{network} on {streamed.attrs['population_text']}"
+        streamed.attrs |= {"subject": f"{network} on {streamed.attrs['population_text']}"} | data.preparation()
     return _with_history(result, networks), streamed
 
 
@@ -249,10 +259,12 @@ def _streamed(
     progress: bool,
     say: Callable[[str], None],
 ) -> xr.Dataset | None:
-    """The profile of the first seed and its untrained twin over a stream, if one is asked for."""
+    """The profile of the first seed and its untrained twin over a stream, if one is asked for; read, if it is there."""
     stream = stream_of(config, data)
     if stream is None:
         return None
+    if (folder / STREAMED).exists():
+        return load_profile(folder / STREAMED)
     assert config.draws is not None
     say(f"drawing {config.draws} of {stream.text}")
     untrained, trained = networks.of_seed(0)

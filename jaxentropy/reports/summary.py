@@ -27,6 +27,7 @@ def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verd
                 f"{_spread(final.train_accuracy)} train, {_spread(final.test_accuracy)} test.",
                 "",
             ]
+    lines += _preparation(profile)
     lines += [
         f"{int(profile.n.sum())} inputs, {profile.sizes['class']} classes of {extent(profile.n.values)}. "
         "Means over classes" + (" and seeds" if profile.sizes.get("seed", 1) > 1 else "") + "; entropies in bits.",
@@ -45,6 +46,15 @@ def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verd
             "", layer_table(streamed), "", folded(verdict(streamed).details),
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _preparation(profile: xr.Dataset) -> list[str]:
+    """What was done to the data before training, if the run knew."""
+    if "split_source" not in profile.attrs:
+        return []
+    mean, scale = profile.attrs["pixel_mean"], profile.attrs["pixel_scale"]
+    pixels = "as they are" if (mean, scale) == (0, 1) else f"minus {mean:.6g}, divided by {scale:.6g}"
+    return [f"Pixels {pixels}; the split: {profile.attrs['split_source']}.", ""]
 
 
 def verdict_of(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> Verdict | None:
