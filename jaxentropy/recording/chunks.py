@@ -35,7 +35,7 @@ Activations = Mapping[str, Sliceable | Sequence]
 
 
 def packed(name: str, activations: Sliceable | Sequence, n: int, quantizer: Quantizer) -> np.ndarray:
-    """The packed words ``uint32[n, word]`` of a layer's activations ``[n, neurons]``; InputError if they have no states.
+    """The packed words ``uint32[n, word]`` of a layer's activations ``[n, neurons]``, checked.
 
     ::
 
@@ -98,10 +98,11 @@ def _chunks(name: str, activations: Sliceable, n: int) -> Iterator[tuple[int, np
         at_once -= at_once % own
     for start in range(0, n, at_once):
         rows = as_array(name, activations[start : start + at_once])
-        if rows.shape != (expected := (min(at_once, n - start), width)):
+        expected = (min(at_once, n - start), width)
+        if rows.shape != expected:
             raise InputError(
-                f"layer '{name}' gave rows of shape {list(rows.shape)} for inputs {start} to {start + expected[0] - 1}; "
-                f"expected {list(expected)}. Give a NumPy array"
+                f"layer '{name}' gave rows of shape {list(rows.shape)} from input {start} on; expected "
+                f"{list(expected)}. Give a NumPy array"
             )
         yield start, rows
 
