@@ -57,8 +57,9 @@ def layers_in_order(file: h5py.File, datasets: dict[str, h5py.Dataset]) -> tuple
             f"of depth: --layers {' '.join(names)}"
         )
     if _is_tracked(file):
+        root = file["/"]  # which must outlive what is asked of its links
         ordered: list[str] = []
-        file["/"].id.links.iterate(lambda name: ordered.append(name.decode()), idx_type=h5py.h5.INDEX_CRT_ORDER)
+        root.id.links.iterate(lambda name: ordered.append(name.decode()), idx_type=h5py.h5.INDEX_CRT_ORDER)
         return tuple(name for name in ordered if name in names)
     if len(names) > 1 and not are_numbered(names):
         raise InputError(

@@ -20,6 +20,8 @@ def numbered(labels: Any, class_names: Iterable[Any] | None) -> tuple[np.ndarray
 
     Strings become class names, in alphabetical order unless ``class_names`` has another one. Numbers stay as they are.
     """
+    if labels is None:
+        raise InputError("there are no labels; give the class of each input, or np.zeros(n, int) if there is one class")
     names = None if class_names is None else tuple(str(name) for name in class_names)
     labels = _decoded(np.asarray(labels))
     if labels.dtype.kind != "U" or labels.ndim != 1:
