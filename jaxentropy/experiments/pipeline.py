@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import open_npz
 from jaxentropy.base.streams import Stream
 from jaxentropy.base.together import together
 from jaxentropy.capture import sown
 from jaxentropy.counting.tallying import RECORDED, tally
 from jaxentropy.datasets import Dataset, load
 from jaxentropy.datasets.augment import Augment
+from jaxentropy.experiments.activations import read_activations, read_twins
 from jaxentropy.experiments.config import Config
 from jaxentropy.networks.models import CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
@@ -113,6 +112,7 @@ def analyze(
     file: str | os.PathLike,
     out: str | os.PathLike,
     *,
+    untrained: str | os.PathLike | None = None,
     shuffles: int,
     bootstrap: int,
     seed: int,
@@ -120,52 +120,30 @@ def analyze(
     layers: tuple[str, ...] | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Profile activations (an ``.npz`` of arrays and labels) or a saved Recording, into the folder ``out``.
+    """Profile activations (arrays and labels, ``.npz`` or HDF5) or a saved Recording, into the folder ``out``.
+
+    With ``untrained``, a second such file, both networks are profiled together, as ``run`` does with its twins.
 
     Raises:
-        InputError: a file that is neither, or a folder that is not ours.
+        InputError: a file that is neither, two that differ in layers or inputs, or a folder that is not ours.
     """
     file, out = Path(file), Path(out)
     settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed, "bounds": bounds}
     settings |= {} if layers is None else {"layers": layers}
+    settings |= {} if untrained is None else {"untrained": str(untrained)}
     refuse_other(out, "analyze", settings)
-    recording = read_activations(file, layers)
-    result = profile(
-        {"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress
-    )
-    result.attrs["subject"] = f"Activation patterns of {file.name}"
+    if untrained is None:
+        recordings = {"recorded": read_activations(file, layers)}
+    else:
+        recordings = read_twins(file, Path(untrained), layers)
+    result = profile(recordings, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress)
+    twin = "" if untrained is None else f", untrained {Path(untrained).name}"
+    result.attrs["subject"] = f"Activation patterns of {file.name}{twin}"
     claim(out, "analyze", settings)
-    recording.save(out / RECORDINGS / "recorded.npz")
+    for name, recording in recordings.items():
+        recording.save(out / RECORDINGS / f"{name}.npz")
     save_profile(result, out / PROFILE)
     return result
-
-
-def read_activations(file: Path, layers: tuple[str, ...] | None = None) -> Recording:
-    """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer.
-
-    ``layers`` says which arrays are layers, in the order of depth; a Recording has its own order.
-    """
-    with open_npz(
-        file,
-        missing=f"no file {file}; expected an .npz of activations and labels, or a recording",
-        damaged=f"{file} is damaged or not an .npz of plain arrays",
-    ) as arrays:
-        if "header" in arrays:
-            if layers is not None:
-                raise InputError(f"{file} is a recording, whose layers have their order; leave --layers out")
-            return Recording.load(file)
-        if "labels" not in arrays:
-            raise InputError(
-                f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
-                "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
-            )
-        activations = {name: arrays[name] for name in arrays if name != "labels"}
-        try:
-            return Recording.from_activations(
-                activations, arrays["labels"], meta={"network": "recorded"}, layers=layers
-            )
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from error
 
 
 def build(config: Config, num_classes: int) -> nn.Module:

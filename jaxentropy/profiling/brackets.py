@@ -20,7 +20,7 @@ from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.multiplicities import multiplicities_on_host
 from jaxentropy.counting.ranges import keys_of, tables
 from jaxentropy.counting.tallies import Tally
-from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.comparable import Recorded
 from jaxentropy.profiling.pattern_measures import Cell
 from jaxentropy.recording.packing import unpack, unpack_on_host
 

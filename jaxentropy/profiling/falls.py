@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxentropy.base.padding import with_room
 from jaxentropy.profiling.bootstrap import layer_entropies
-from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.comparable import Recorded
 from jaxentropy.profiling.pattern_measures import (
     Cell,
 )

@@ -18,9 +18,10 @@ from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
 from jaxentropy.profiling.brackets import classes_of_copies, conditional_uppers, pattern_brackets, tally_brackets
+from jaxentropy.profiling.comparable import Recorded, population_of
 from jaxentropy.profiling.exact import ESTIMATOR, exact_quantities
 from jaxentropy.profiling.falls import neuron_errors, steps
-from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, population_of, source_of, with_null
+from jaxentropy.profiling.inputs import Recordings, arranged, source_of, with_null
 from jaxentropy.profiling.neuron_measures import neuron_quantities
 from jaxentropy.profiling.pattern_measures import (
     Cell,

@@ -171,17 +171,19 @@ def _fetched(step: Step, variables: Any, batch: _Waiting) -> tuple[np.ndarray, A
     if np.asarray(batch.bad).any():
         where = f" for inputs {batch.before} to {batch.before + size - 1}"
         for name, own in zip(step.layers, jax.jit(step.activations)(variables, batch.inputs), strict=True):
-            refuse_nonfinite(name, np.asarray(own)[:size], where)
+            refuse_nonfinite(name, np.asarray(own)[:size], where, batch.before)
     return batch.labels, jax.tree.map(lambda a: np.asarray(a)[:size], batch.outputs)
 
 
-def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "") -> None:
-    """InputError if any of a layer's activations is NaN or infinite."""
-    count = activations.size - np.count_nonzero(np.isfinite(activations))
+def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "", before: int = 0) -> None:
+    """InputError if any of a layer's activations is NaN or infinite; there were ``before`` inputs before these."""
+    finite = np.isfinite(activations)
+    count = activations.size - np.count_nonzero(finite)
     if count:
+        first = before + int(np.argmin(finite.all(1)))
         raise InputError(
-            f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite; "
-            "they have no state, so mend the network or its inputs first"
+            f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite, the first of them "
+            f"for input {first} (counted from 0); they have no state, so mend the network or its inputs first"
         )
 
 

@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
+from jaxentropy.recording.chunks import Activations, Sliceable, packed
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.depth import warn_if_alphabetical
-from jaxentropy.recording.forward import (
-    ONE_ROW_AN_INPUT,
-    refuse_nonfinite,
-)
-from jaxentropy.recording.packing import pack_on_host, unpack_on_host, words_for
+from jaxentropy.recording.labels import numbered, refuse_identifiers
+from jaxentropy.recording.packing import unpack_on_host, words_for
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 
@@ -123,8 +120,8 @@ class Recording:
     @classmethod
     def from_activations(
         cls,
-        activations: Mapping[str, Array],
-        labels: Array | Sequence[int],
+        activations: Activations,
+        labels: Array | Sequence[int] | Sequence[str] | Sliceable,
         *,
         quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
         class_names: Iterable[Any] | None = None,
@@ -140,50 +137,48 @@ class Recording:
         ('cat', 'dog')
 
         Args:
-            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
-                that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
-            labels: ``int[n]``, each 0 or more.
+            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool); whatever has a shape
+                and gives rows (NumPy, memory maps, tensors, datasets of an open h5py or Zarr file) is read, quantised
+                and packed chunk by chunk. Pool or flatten a layer that has positions (a convolution, tokens): an input
+                is one row, since its rows are not independent.
+            labels: ``int[n]``, each 0 or more; or strings, which become the classes' names.
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
-            class_names: one for each class; by default the numbers 0 to the largest label.
+            class_names: one for each class; by default the numbers 0 to the largest label, or the strings among the
+                labels in alphabetical order.
             meta: stored with the bits (JSON values).
             exhaustive: these are all inputs there are, not a sample of them; their entropies are then exact.
             weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
 
         Raises:
-            InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
-                their number), labels that are not whole numbers of 0 or more, unknown ``layers``, weights that are
-                not positive numbers, one an input, or without ``exhaustive``.
+            InputError: shapes that do not fit each other, whole numbers as activations, NaN or infinite activations
+                (with the layer's name, their number and the first such input), labels that are not strings or whole
+                numbers of 0 or more, unknown ``layers``, weights that are not positive numbers, one an input, or
+                without ``exhaustive``.
 
         Warns:
             DepthOrderWarning: the layers are in alphabetical order, as ``jax.jit`` leaves a dictionary, and not
                 numbered; ``layers`` says their order of depth.
             ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
         """
-        labels = checked_labels(np.asarray(labels))
+        numbers, names = numbered(labels, class_names)
+        labels = checked_labels(numbers, None if names is None else len(names))
         if layers is None:
             warn_if_alphabetical(list(activations))
         elif unknown := [name for name in layers if name not in activations]:
             raise InputError(f"no layer '{unknown[0]}'; there are {', '.join(activations)}")
-        else:
-            activations = {name: activations[name] for name in layers}
+        chosen = tuple(activations if layers is None else layers)
         words, widths = [], []
-        for name, layer in activations.items():
-            layer = np.asarray(layer)
-            if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
-                raise InputError(
-                    f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels. {ONE_ROW_AN_INPUT}"
-                )
-            if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
-                raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
-            refuse_nonfinite(name, layer)
-            widths.append(layer.shape[1])
-            words.append(pack_on_host(layer, quantizer))
-        names = class_names_of(class_names, int(labels.max()))
+        for name in chosen:  # one layer after the other: a file's layers are read when they are asked for
+            layer = activations[name]
+            words.append(packed(name, layer, len(labels), quantizer))
+            widths.append(np.shape(layer)[1])
+        if names is None:
+            refuse_identifiers(int(labels.max()), len(labels))
+        names = class_names_of(names, int(labels.max()))
         header = {"quantizer": repr(quantizer), **(meta or {})}
         weights = enumeration_weights(exhaustive, weights, len(labels))
-        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header, weights)
+        recording = cls(chosen, tuple(widths), tuple(words), labels, names, header, weights)
         warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
         return recording
 
@@ -288,13 +283,18 @@ def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.nda
     if labels.ndim != 1 or not whole:
         raise InputError(
             f"labels are {labels.dtype}{list(labels.shape)}; expected a whole number for each input, int[n]"
+            + (" (of one row an input with a 1 at the class, labels.argmax(1))" if labels.ndim == 2 else "")
         )
     if not len(labels):
         raise InputError("there are no inputs: the labels are empty")
     low, high = int(labels.min()), int(labels.max())
     most = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
     if low < 0 or high > most:
-        raise InputError(f"labels run from {low} to {high}; expected 0 to {most}")
+        remedy = "" if num_classes is None else f", one of {num_classes} classes"
+        raise InputError(
+            f"labels run from {low} to {high}; expected 0 to {most}{remedy}: number the classes from 0, and leave out "
+            "inputs without a class"
+        )
     return labels.astype(np.int32, copy=not isinstance(labels, np.memmap))  # which may be larger than memory
 
 

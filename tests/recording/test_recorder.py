@@ -95,7 +95,7 @@ def test_split_and_concatenate_give_the_whole():
         ({"a": np.zeros((2, 2))}, [0, -1], "labels run from -1 to 0"),
         ({"a": np.zeros((2, 2))}, [0.5, 1], "expected a whole number"),
         ({"a": np.zeros((2, 2))}, [np.inf, 1], "expected a whole number"),
-        ({"a": np.zeros((2, 2))}, ["x", "y"], "expected a whole number"),
+        ({"a": np.zeros((2, 2))}, [["x"], ["y"]], "expected a whole number"),
         ({"a": np.zeros((2, 2))}, [0, 2**40], "expected 0 to 2147483647"),
         ({"a": np.zeros((0, 2))}, np.zeros(0, int), "no inputs"),
         ({}, [0, 1], "one or more layers"),
@@ -109,7 +109,7 @@ def test_from_activations_refuses(activations, labels, message):
 def test_labels_names_and_meta_are_normalised(tmp_path):
     """Narrow or floating labels, arrays of names, NumPy numbers in meta: each is what the user meant."""
     labels = np.arange(200, dtype=np.uint8)
-    words = je.Recording.from_activations({"a": np.arange(600).reshape(200, 3) % 2}, labels).words
+    words = je.Recording.from_activations({"a": np.arange(600).reshape(200, 3) % 2 == 1}, labels).words
     for given in (labels, labels.astype(float), labels.astype(np.int64)):
         recording = je.Recording(("a",), (3,), words, given, tuple(range(256)), {"seed": np.int64(3)})
         assert recording.labels.dtype == np.int32
