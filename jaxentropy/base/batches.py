@@ -101,9 +101,7 @@ class Pairs:
             )
         if self._labels is not None:
             if isinstance(batch, tuple | list) and any(hasattr(part, "shape") and np.ndim(part) for part in batch[1:2]):
-                raise InputError(
-                    f"batch {number} has several parts, and labels=… are given too; give inputs alone, or leave labels out"
-                )
+                raise InputError(f"batch {number} has several parts, and labels=… are given too; leave one of them out")
             return batch, self._labels[seen : seen + len(batch)]
         if isinstance(batch, Sequence) and len(batch) == 2:
             return batch[0], batch[1]

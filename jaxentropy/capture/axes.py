@@ -1,4 +1,4 @@
-"""Which axis of a value holds what: the neurons of a layer, followed through a program; the inputs, and who mixes them."""
+"""Which axis of a value holds what: the neurons of a layer, through a program; the inputs, and who mixes them."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """Layers in an HDF5 file, and their order of depth, as far as the file knows it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,7 +43,7 @@ def open_hdf5(file: str | os.PathLike) -> Iterator[tuple[dict[str, h5py.Dataset]
         raise InputError(f"{file} is damaged or not HDF5 ({' '.join(str(error).split())[:120]})") from error
 
 
-def layers_in_order(file: h5py.File, datasets: dict[str, h5py.Dataset]) -> tuple[str, ...]:
+def layers_in_order(file: h5py.File, datasets: Mapping[str, Any]) -> tuple[str, ...]:
     """The layers in the order in which they were written; InputError if the file does not know it.
 
     HDF5 lists names alphabetically, whatever the order in which they were written, unless the file was made with

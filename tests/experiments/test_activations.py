@@ -3,6 +3,7 @@
 import re
 import tracemalloc
 import warnings
+from typing import Any
 
 import h5py
 import matplotlib.pyplot as plt
@@ -72,7 +73,7 @@ def test_a_network_beside_itself_before_training(files, figures_drawn, capsys):
     """The planted control: the second layer falls in the trained network only; exchanged, training weakens the fall."""
     cli.main(["analyze", "trained.npz", "--untrained", "init.h5", "--layers", "fc1", "fc2", "--no-bounds"])
     out = capsys.readouterr().out
-    assert "training deepens the fall in 3 of 3 cells" in " ".join(out.split())
+    assert "training deepens the fall in 3 of 3 comparisons" in " ".join(out.split())
     assert figures_drawn == [{"trained", "untrained"}]
     found = je.load_profile(files / "trained-profile" / "profile.nc")
     assert found.network.values.tolist() == ["trained", "untrained", "shuffled"]
@@ -94,8 +95,8 @@ def test_saved_recordings_serve_for_either(files):
     for name in ("trained", "init"):
         read_activations(files / f"{name}.npz").save(f"{name}-bits.npz")
     expected = read_twins(files / "trained.npz", files / "init.npz")
-    for pair in (("trained-bits.npz", "init.h5"), ("trained.h5", "init-bits.npz"), ("trained-bits.npz",) * 2):
-        twins = read_twins(*(files / name for name in pair), ["fc1", "fc2"])
+    for one, other in (("trained-bits.npz", "init.h5"), ("trained.h5", "init-bits.npz"), ("trained-bits.npz",) * 2):
+        twins = read_twins(files / one, files / other, ["fc1", "fc2"])
         assert same_bits(twins["trained"], expected["trained"])
         assert [r.meta["network"] for r in twins.values()] == ["trained", "untrained"]
     assert read_activations(files / "trained-bits.npz", ["fc2"]).layers == ("fc2",)
@@ -186,7 +187,8 @@ def test_hdf5_is_read_into_one_chunk_of_memory(tmp_path, monkeypatch):
 
 
 def test_open_datasets_serve_in_python(files):
-    with h5py.File("trained.h5") as file:
+    with h5py.File("trained.h5") as opened:
+        file: Any = opened
         recording = je.Recording.from_activations(file, file["labels"], layers=["fc1", "fc2"])
         with pytest.raises(je.InputError, match=r"layer 'labels' .*There is no axis of inputs.*leave out what is no"):
             je.Recording.from_activations(file, file["labels"], layers=["fc1", "labels"])
