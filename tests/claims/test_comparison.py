@@ -10,7 +10,7 @@ from tests.claims.test_judge import coins
 @pytest.fixture(scope="module")
 def pair() -> tuple[je.Recording, je.Recording]:
     """(a network whose neurons fire less with depth, one whose neurons do not)."""
-    return coins([0.5, 0.3, 0.12], n=120, width=8), coins([0.5, 0.5, 0.5], n=120, width=8, seed=5)
+    return coins([0.5, 0.12], n=60, width=8), coins([0.5, 0.5], n=60, width=8, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,11 @@ def test_the_words_are_the_users(compared, twins):
     text = f"{compared}{compared!r}{compared._repr_markdown_()}"
     assert "trained" not in text
     assert "training" not in text.replace("retraining", "")
-    said = "whole 1.00 → 1.00: the change from whole to pruned deepens the fall in 4 of 4 cells"
-    assert said in text
-    assert "The fall in pruned is larger than in whole in 4 cells" in text
+    assert "the change from whole to pruned deepens the fall in 2 of 2 cells" in text
+    assert "The fall in pruned is larger than in whole in 2 cells" in text
     assert "neuron, pruned − whole" in text
     assert compared.profile.excess_fall.attrs["long_name"] == "neuron_fall of pruned minus that of whole"
-    assert "training deepens the fall in 4 of 4 cells" in str(je.verdict(twins))
+    assert "training deepens the fall in 2 of 2 cells" in str(je.verdict(twins))
 
 
 def test_the_first_is_the_baseline(pair, compared):
@@ -75,14 +74,14 @@ def test_every_input_and_a_single_layer():
     assert "Is the fall due to the change from early to late?" in text
     assert "trained" not in text
     single = str(je.compare(early=every(states), late=every(low)))
-    assert "(late is lower in 2 of 2 classes)" in single
+    assert "(late is lower in 1 of 2 classes)" in single
     assert "trained" not in single
 
 
 def test_what_cannot_be_compared_is_said_with_the_given_names(pair):
     falling, level = pair
-    with pytest.raises(je.InputError, match=r"'one' and 'other' did not see the same inputs .* \(240 and 239 labels\)"):
-        je.compare(one=falling, other=level.take(np.arange(239)))
+    with pytest.raises(je.InputError, match=r"'one' and 'other' did not see the same inputs .*\(\d+ and \d+ labels\)"):
+        je.compare(one=falling, other=level.take(np.arange(falling.n - 1)))
     with pytest.raises(je.InputError, match=r"compare\(before=..., after=...\); got none"):
         je.compare()
     with pytest.raises(je.InputError, match="got a, b, c"):
