@@ -18,6 +18,7 @@ from typing import Any
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
 from jaxentropy.base.streams import Stream
 from jaxentropy.bounds.brackets import Bracket, bracket
+from jaxentropy.claims.comparison import Comparison, compare
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
@@ -39,6 +40,7 @@ __all__ = [
     "LABELS",
     "Augment",
     "Bracket",
+    "Comparison",
     "ConstantLayerWarning",
     "DepthOrderWarning",
     "InputError",
@@ -51,6 +53,7 @@ __all__ = [
     "Until",
     "Verdict",
     "bracket",
+    "compare",
     "concatenate",
     "count_patterns",
     "count_sharded",

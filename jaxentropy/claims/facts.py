@@ -8,6 +8,7 @@ import xarray as xr
 
 from jaxentropy.base.markdown import short_names
 from jaxentropy.claims.evidence import is_exact, judged_networks
+from jaxentropy.claims.twins import Twins, twins_of
 from jaxentropy.claims.words import number_of
 
 LONGEST_NAME = 24
@@ -29,6 +30,11 @@ class Facts:
     def networks(self) -> list[str]:
         """The network that is judged, and its untrained twin if there is one."""
         return judged_networks(self.profile)
+
+    @cached_property
+    def twins(self) -> Twins:
+        """What the two are called in sentences."""
+        return twins_of(self.profile)
 
     @cached_property
     def words(self) -> xr.Dataset:

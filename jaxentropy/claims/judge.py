@@ -13,6 +13,7 @@ from jaxentropy.claims.answers import answer_text
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_exact, is_unreliable
 from jaxentropy.claims.exact import ROUNDING, equal_where_no_difference, exact_text, exact_words
 from jaxentropy.claims.headline import headline
+from jaxentropy.claims.twins import BASELINE, JUDGED, twins_of
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
 from jaxentropy.profiling.reading import with_all_dimensions
@@ -67,7 +68,8 @@ class Verdict:
                     columns[f"neuron that is not constant, {name}"] = one.neuron_active
                 columns[f"pattern, {name}"] = pattern_words(one).sel(pair=one.step.values).rename(pair="step")
         if "excess" in self.table:
-            columns["neuron, trained − untrained"] = self.table.excess
+            twins = twins_of(self.table)
+            columns[f"neuron, {twins.judged} − {twins.baseline}"] = self.table.excess
         rows = [
             [str(step), *(counted(words.sel(step=step)) for words in columns.values())]
             for step in self.table.step.values
@@ -182,6 +184,7 @@ def verdict(
         table["excess"] = _judge_mean(full, "excess_fall", smallest_effect, "more", "less")
     if "twin_difference" in full:
         table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
+    table.attrs |= _names(full)
     return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table, stream))
 
 
@@ -194,7 +197,13 @@ def _exact_verdict(full: xr.Dataset) -> Verdict:
     ):
         if of in full:
             table[name] = equal_where_no_difference(_judge_mean(full, of, ROUNDING, high, low), full[of])
+    table.attrs |= _names(full)
     return Verdict(table, exact_text(full, table), headline(full, table))
+
+
+def _names(profile: xr.Dataset) -> dict[str, str]:
+    """The attributes by which a table knows how its networks are called, as the profile does."""
+    return {name: str(profile.attrs[name]) for name in (JUDGED, BASELINE) if name in profile.attrs}
 
 
 _FALLS = [f"neuron_fall{kind}{ending}" for kind in ("", "_active") for ending in ("", "_bias", "_se")]

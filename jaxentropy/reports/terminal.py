@@ -197,7 +197,7 @@ def _course(facts: Facts, found: Verdict | None, width: int, plain: bool) -> Tex
         text += f", {said}" if judged else ", steps undecided"
         rises = judged and bool((facts.words.neuron_mean == "rises").any())
         style = "bold yellow" if constants or not judged else "bold red" if rises else "bold green"
-    longer = f"{text}; untrained {levels[1]}" if levels[1:] else text
+    longer = f"{text}; {facts.networks[1]} {levels[1]}" if levels[1:] else text
     text = longer if len(longer) <= width else text
     text = shortened(text, width - 2 * plain)
     return Text(text.translate(_ASCII) if plain else text, style=style)
