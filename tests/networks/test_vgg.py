@@ -59,16 +59,19 @@ def arrays(model, rng):
     shapes = {"features.0": (4, 3, 3, 3), "features.2": (4, 4, 3, 3), "features.5": (6, 4, 3, 3),
               "features.7": (6, 6, 3, 3), "features.9": (5, 6, 3, 3),
               "classifier.0": (9, 20), "classifier.3": (8, 9), "classifier.6": (3, 8)}  # fmt: skip
-    whole = {f"{name}.weight": rng.normal(size=shape).astype(np.float32) / 4 for name, shape in shapes.items()}
-    return whole | {f"{name}.bias": rng.normal(size=shape[0]).astype(np.float32) for name, shape in shapes.items()}
+    whole = {f"{name}.weight": rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return whole | {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in shapes.items()}
 
 
 def test_fc_layers_are_found_and_recorded(rng):
     variables = vgg16_variables(arrays(TINY, rng), TINY)
-    # dark and bright images, for which now biases and now weights decide: no layer is constant
-    images = (rng.normal(size=(60, 8, 8, 3)) * np.linspace(0, 1, 60)[:, None, None, None]).astype(np.float32)
+    images = rng.normal(size=(60, 8, 8, 3)).astype(np.float32)
+    for i in (1, 2):  # neurons that are on for some images and off for others
+        seen = sown(TINY)(variables, jnp.asarray(images))[1][f"fc{i}"]
+        variables["params"][f"dense{i}"]["bias"] = -np.asarray(seen).mean(0)
     recording = je.record(TINY, variables, [(images, np.arange(60) % 2)])
     assert recording.layers == ("fc1", "fc2")
+    np.testing.assert_array_equal(recording.states("fc2"), sown(TINY)(variables, jnp.asarray(images))[1]["fc2"] > 0)
     # and without what the module sows
     table = je.layers(lambda own, x: TINY.apply(own, x), variables, images)
     assert [row["neurons"] for row in table if row["kind"] == "fc" and row["recorded"]] == [9, 8]
