@@ -38,7 +38,7 @@ def test_the_words_are_the_users(compared, twins):
     text = f"{compared}{compared!r}{compared._repr_markdown_()}"
     assert "trained" not in text
     assert "training" not in text.replace("retraining", "")
-    assert "the change from whole to pruned deepens the fall in 2 of 2 cells" in text
+    assert "the change from whole to pruned deepens the fall in 2 of 2 comparisons" in text
     assert "The fall in pruned is larger than in whole in 2 cells" in text
     assert "neuron, pruned − whole" in text
     assert compared.profile.excess_fall.attrs["long_name"] == "neuron_fall of pruned minus that of whole"
