@@ -26,8 +26,10 @@ from jaxentropy.counting.tallies import Tally
 from jaxentropy.datasets.augment import Augment
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.face import layers, record, tally
+from jaxentropy.monitor import Monitor
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.reading import value
+from jaxentropy.profiling.scalars import scalars
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.profiling.until import Until
 from jaxentropy.recording.packing import pack, unpack
@@ -44,6 +46,7 @@ __all__ = [
     "ConstantLayerWarning",
     "DepthOrderWarning",
     "InputError",
+    "Monitor",
     "PatternCounts",
     "Recording",
     "Sign",
@@ -66,6 +69,7 @@ __all__ = [
     "profile",
     "record",
     "save_profile",
+    "scalars",
     "tally",
     "unpack",
     "value",

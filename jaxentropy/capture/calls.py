@@ -188,6 +188,29 @@ def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, An
     return replace(call, known=Known.of(call, own, like(inputs))), own
 
 
+def variables_of(call: NetworkCall, network: Any) -> Any:
+    """The variables of a further network that has its own, for the function that ``call_of`` made of an equal one.
+
+    Raises:
+        InputError: a network of another structure.
+    """
+    if isinstance(call, NnxCall) and _is(network, "flax.nnx", "Module"):
+        from flax import nnx
+
+        graph, own = nnx.split(network)
+        if graph == call.graph:
+            return own
+    elif isinstance(call, TreeCall):
+        leaves, tree = jax.tree.flatten(network)
+        others = tuple((i, leaf) for i, leaf in enumerate(leaves) if not _is_array(leaf))
+        if tree == call.tree and others == call.others:
+            return dict(zip(call.names, (leaf for leaf in leaves if _is_array(leaf)), strict=True))
+    raise InputError(
+        f"this {_name(network)} is not built like the network before: other modules, settings or mode (model.eval(), "
+        "train=False); give one of the same structure"
+    )
+
+
 def parameter_names(call: NetworkCall, variables: Any) -> list[str]:
     """The path of each leaf of the variables, as layers are named after it."""
     names = []

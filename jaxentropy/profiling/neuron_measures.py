@@ -18,10 +18,10 @@ def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
         share = n / n.sum(-1, keepdims=True)
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
-    by_neuron = _binary_entropy(rate)
+    by_neuron = binary_entropy_on_host(rate)
     neuron = by_neuron.mean(-1)
     least, most = neuron_limits(by_class.on, by_class.n)
-    pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
+    pooled_entropy = binary_entropy_on_host(pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
         "neuron_entropy_corrected": (("class",), (least + most) / 2),
@@ -94,6 +94,6 @@ def neuron_limits(on: Array, n: Array, chosen: Array | bool = True) -> tuple[np.
     return least, np.where((n[..., 0] == 1) & (number > 0), 1.0, most)
 
 
-def _binary_entropy(rate: Array) -> np.ndarray:
+def binary_entropy_on_host(rate: Array) -> np.ndarray:
     """``estimators.binary_entropy`` in NumPy, which needs no program for each shape."""
     return (entr(np.asarray(rate)) + entr(1 - np.asarray(rate))) / math.log(2)

@@ -231,17 +231,22 @@ def _dataset(
             "estimator": list(estimators),
             "width": ("layer", list(first.widths), {"long_name": "neurons of the layer", "units": "1"}),
         },
-        attrs={
-            "title": "Entropy of activation patterns by layer and class",
-            **settings,
-            "saturation_limit": SATURATION_LIMIT,
-            "min_coincident_pairs": LEAST_PAIRS,
-            "min_coverage": MIN_COVERAGE,
-            "quantizer": str(first.meta.get("quantizer", "states given")),
-            **_versions(),
-        },
+        attrs=attributes(settings, first.meta.get("quantizer", "states given")),
     )
     return dataset.assign_coords(step=steps(first.layers)) if "step" in dataset.dims else dataset
+
+
+def attributes(settings: Mapping[str, Any], quantizer: Any) -> dict[str, Any]:
+    """What is said of a whole profile: its settings, the limits of trust, versions."""
+    return {
+        "title": "Entropy of activation patterns by layer and class",
+        **settings,
+        "saturation_limit": SATURATION_LIMIT,
+        "min_coincident_pairs": LEAST_PAIRS,
+        "min_coverage": MIN_COVERAGE,
+        "quantizer": str(quantizer),
+        **_versions(),
+    }
 
 
 @cache
