@@ -170,7 +170,7 @@ def test_nnx_the_same_object_or_another():
     np.testing.assert_array_equal(entropy[1], entropy[2])
     assert (entropy[0] != entropy[1]).any()
     agree(monitor.at(1), je.profile(je.record(other, None, BATCHES), estimators=["plugin"], bounds=False, bootstrap=0))
-    with pytest.raises(je.InputError, match="not built like the network before|another structure"):
+    with pytest.raises(je.InputError, match=r"not built like the network before|another structure"):
         monitor(3, Nnx(0, width=8))
     with pytest.raises(je.InputError, match="not built like the network before"):
         monitor(3, variables_of(0))
@@ -183,7 +183,7 @@ def test_equinox():
         monitor(step, model)
     own = je.record(models[1], None, BATCHES)
     agree(monitor.at(1), je.profile(own, estimators=["plugin"], bounds=False, bootstrap=0))
-    with pytest.raises(je.InputError, match="not built like the network before|another structure"):
+    with pytest.raises(je.InputError, match=r"not built like the network before|another structure"):
         monitor(2, eqx.nn.MLP(64, 3, 6, 3, key=jax.random.key(0)))
 
 
