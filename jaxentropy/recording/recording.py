@@ -15,11 +15,9 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.depth import warn_if_alphabetical
-from jaxentropy.recording.forward import (
-    ONE_ROW_AN_INPUT,
-    refuse_nonfinite,
-)
+from jaxentropy.recording.forward import refuse_nonfinite
 from jaxentropy.recording.packing import pack_on_host, unpack_on_host, words_for
+from jaxentropy.recording.positions import pooled, refuse_enumeration, repeated, rows_of
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 
@@ -44,6 +42,10 @@ class Recording:
         meta: anything to store with the bits (JSON values): quantizer, network, seed, split.
         weights: of an *enumeration*, a recording of every possible input: ``float64[n]``, each input's probability, up
             to a common factor. All its entropies are exact. None for a *sample* of inputs.
+        clusters: ``int32[n]``, the number of the input that each row is a position of, if inputs have several
+            (``positions="each"``). Rows of one input have its label; they are not independent, and errors and bounds go
+            by inputs. None where each row is an input. ``take`` and ``concatenate`` keep which rows belong together;
+            of several recordings, equal numbers are different inputs.
     """
 
     layers: tuple[str, ...]
@@ -53,6 +55,7 @@ class Recording:
     class_names: tuple[Any, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
     weights: np.ndarray | None = None
+    clusters: np.ndarray | None = None
 
     def __post_init__(self):
         if not self.layers or len(set(self.layers)) != len(self.layers):
@@ -76,11 +79,20 @@ class Recording:
         object.__setattr__(self, "meta", json_values(self.meta))
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.n))
+        if self.clusters is not None:
+            if self.weights is not None:
+                raise InputError("an enumeration lists inputs, not their positions; give weights or clusters, not both")
+            object.__setattr__(self, "clusters", checked_clusters(self.clusters, self.labels))
 
     @property
     def n(self) -> int:
-        """Number of inputs."""
+        """Number of rows: of inputs, or with ``clusters``, of their positions."""
         return len(self.labels)
+
+    @property
+    def num_inputs(self) -> int:
+        """Number of inputs."""
+        return self.n if self.clusters is None else len(np.unique(self.clusters))
 
     @property
     def num_classes(self) -> int:
@@ -89,7 +101,8 @@ class Recording:
 
     def __repr__(self) -> str:
         what = "Recording" if self.weights is None else "Recording of every input"
-        return described(what, self.n, self.num_classes, self.layers, self.widths)
+        rows = "" if self.clusters is None else f"{self.n} positions of "
+        return described(what, self.num_inputs, self.num_classes, self.layers, self.widths, rows)
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
@@ -110,7 +123,7 @@ class Recording:
         return unpack_on_host(self.words[index], self.widths[index])
 
     def take(self, indices: np.ndarray) -> "Recording":
-        """The recording of these inputs only, in this order (indices or a boolean mask): a sample, whatever it was."""
+        """The recording of these rows only, in this order (indices or a boolean mask): a sample, whatever it was."""
         return Recording(
             self.layers,
             self.widths,
@@ -118,6 +131,7 @@ class Recording:
             self.labels[indices],
             self.class_names,
             self.meta,
+            clusters=None if self.clusters is None else self.clusters[indices],
         )
 
     @classmethod
@@ -130,6 +144,7 @@ class Recording:
         class_names: Iterable[Any] | None = None,
         meta: Mapping[str, Any] | None = None,
         layers: Sequence[str] | None = None,
+        positions: str | None = None,
         exhaustive: bool = False,
         weights: Array | Sequence[float] | None = None,
     ) -> "Recording":
@@ -140,13 +155,15 @@ class Recording:
         ('cat', 'dog')
 
         Args:
-            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
-                that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
+            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool); with ``positions``,
+                ``[n, position..., width]``.
             labels: ``int[n]``, each 0 or more.
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
             class_names: one for each class; by default the numbers 0 to the largest label.
             meta: stored with the bits (JSON values).
+            positions: what becomes of layers with positions (a convolution's places, tokens): ``"each"``,
+                ``"flatten"``, ``"any"`` or ``"mean"``, as for ``record``.
             exhaustive: these are all inputs there are, not a sample of them; their entropies are then exact.
             weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
 
@@ -167,24 +184,21 @@ class Recording:
             raise InputError(f"no layer '{unknown[0]}'; there are {', '.join(activations)}")
         else:
             activations = {name: activations[name] for name in layers}
-        words, widths = [], []
-        for name, layer in activations.items():
-            layer = np.asarray(layer)
-            if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
-                raise InputError(
-                    f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels. {ONE_ROW_AN_INPUT}"
-                )
-            if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
-                raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
-            refuse_nonfinite(name, layer)
-            widths.append(layer.shape[1])
-            words.append(pack_on_host(layer, quantizer))
+        refuse_enumeration("from_activations", positions, exhaustive)
+        arrays = {name: np.asarray(layer) for name, layer in activations.items()}
+        for name, layer in arrays.items():
+            _refuse_layer(name, layer, len(labels))
+        widths, places = rows_of("from_activations", {name: own.shape for name, own in arrays.items()}, positions)
+        rows = (pooled(own, positions).reshape(-1, width) for own, width in zip(arrays.values(), widths, strict=True))
+        words = [pack_on_host(own, quantizer) for own in rows]
+        inputs, clusters = len(labels), None
+        if places is not None:
+            labels, clusters = repeated(labels, places)
         names = class_names_of(class_names, int(labels.max()))
-        header = {"quantizer": repr(quantizer), **(meta or {})}
+        header = {"quantizer": repr(quantizer), **({"positions": positions} if positions else {}), **(meta or {})}
         weights = enumeration_weights(exhaustive, weights, len(labels))
-        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header, weights)
-        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
+        recording = cls(tuple(arrays), widths, tuple(words), labels, names, header, weights, clusters)
+        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), inputs, quantizer)
         return recording
 
     def save(self, path: str | os.PathLike) -> None:
@@ -196,8 +210,9 @@ class Recording:
             "meta": dict(self.meta),
         }
         words = {f"words_{i}": own for i, own in enumerate(self.words)}
-        weights = {} if self.weights is None else {"weights": self.weights}
-        write_arrays(path, "recording", header, {"labels": self.labels} | weights | words)
+        optional = {"weights": self.weights, "clusters": self.clusters}
+        given = {name: array for name, array in optional.items() if array is not None}
+        write_arrays(path, "recording", header, {"labels": self.labels} | given | words)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
@@ -207,7 +222,8 @@ class Recording:
             InputError: no such file, a damaged or truncated one, or one that is not a recording.
         """
         if Path(path).is_dir():
-            return cls(*read_spilled(path))
+            *parts, clusters = read_spilled(path)
+            return cls(*parts, clusters=clusters)
         with read_arrays(path, "recording", "record again") as (header, arrays):
             return cls(
                 tuple(header["layers"]),
@@ -217,13 +233,16 @@ class Recording:
                 tuple(header["class_names"]),
                 header["meta"],
                 arrays.get("weights"),
+                arrays.get("clusters"),
             )
 
 
-def described(what: str, n: int, num_classes: int, layers: Sequence[str], widths: Sequence[int]) -> str:
-    """``Recording(5000 inputs, 10 classes; neurons: fc1 128, fc2 64)``."""
+def described(
+    what: str, inputs: int, num_classes: int, layers: Sequence[str], widths: Sequence[int], rows: str = ""
+) -> str:
+    """``Recording(5000 inputs, 10 classes; neurons: fc1 128, fc2 64)``; ``rows`` stands before the inputs."""
     neurons = ", ".join(f"{layer} {width}" for layer, width in zip(layers, widths, strict=True))
-    return f"{what}({n} inputs, {num_classes} classes; neurons: {neurons})"
+    return f"{what}({rows}{inputs} inputs, {num_classes} classes; neurons: {neurons})"
 
 
 def concatenate(recordings: Sequence[Recording]) -> Recording:
@@ -240,6 +259,10 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
     weights = [r.weights for r in recordings if r.weights is not None]
     if 0 < len(weights) < len(recordings):
         raise InputError("concatenate: some recordings are of every input and some are samples; expected one kind")
+    if len({r.clusters is None for r in recordings}) > 1:
+        raise InputError(
+            "concatenate: some recordings have several rows an input (positions='each'), others one; expected one kind"
+        )
     for other in recordings[1:]:
         if (other.layers, other.widths, other.class_names) != (first.layers, first.widths, first.class_names):
             raise InputError(
@@ -255,7 +278,19 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
         first.class_names,
         first.meta,
         np.concatenate(weights) if weights else None,
+        _clusters_of_all(recordings),
     )
+
+
+def _clusters_of_all(recordings: Sequence[Recording]) -> np.ndarray | None:
+    """Inputs numbered on from recording to recording, since those of each are others."""
+    parts, first = [], 0
+    for own in (r.clusters for r in recordings):
+        if own is None:
+            return None
+        parts.append(own.astype(np.int64) + first)
+        first = int(parts[-1].max()) + 1
+    return np.concatenate(parts)
 
 
 def enumeration_weights(exhaustive: bool, weights: Array | Sequence[float] | None, n: int) -> np.ndarray | None:
@@ -276,6 +311,34 @@ def checked_weights(weights: np.ndarray, n: int) -> np.ndarray:
             "probability up to a common factor (leave out inputs that never occur)"
         )
     return weights
+
+
+def checked_clusters(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The clusters as ``int32[n]``; InputError unless they are one whole number a row, and one label a number."""
+    clusters = np.asarray(clusters)
+    whole = np.issubdtype(clusters.dtype, np.integer)
+    if clusters.shape != labels.shape or not whole or clusters.min() < 0 or clusters.max() > np.iinfo(np.int32).max:
+        raise InputError(
+            f"clusters are {clusters.dtype}{list(clusters.shape)}; expected the number of its input for each of "
+            f"{len(labels)} rows: whole numbers of 0 or more"
+        )
+    order = np.argsort(clusters, kind="stable")
+    same = clusters[order][1:] == clusters[order][:-1]
+    if (same & (labels[order][1:] != labels[order][:-1])).any():
+        raise InputError("clusters: rows of one input have different labels; expected the input's label in each")
+    return clusters.astype(np.int32)
+
+
+def _refuse_layer(name: str, layer: np.ndarray, n: int) -> None:
+    """InputError unless these are real numbers, none of them NaN or infinite, for n inputs."""
+    if layer.ndim < 2 or layer.shape[0] != n:
+        raise InputError(
+            f"layer '{name}' has shape {list(layer.shape)}; expected [{n}, neurons] or [{n}, positions..., neurons] "
+            f"for {n} labels"
+        )
+    if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
+        raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
+    refuse_nonfinite(name, layer)
 
 
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
