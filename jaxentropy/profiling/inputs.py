@@ -48,6 +48,11 @@ def arranged(
                     f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
                     f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
                 )
+            if not np.array_equal(_clusters(r), _clusters(first)) or positions_of(r) != positions_of(first):
+                raise InputError(
+                    f"profile: '{name}' and '{other}' differ in what became of positions ({positions_of(first)}, "
+                    f"{positions_of(r)}) or in the inputs that they are of; only alike are they comparable"
+                )
             if (own := population_of(r)) != (ours := population_of(first)):
                 raise InputError(
                     f"profile: '{name}' and '{other}' are of different populations ({_said(ours)}; {_said(own)}); only "
@@ -68,6 +73,17 @@ def _weights(recording: Recorded) -> np.ndarray:
     """Of an enumeration; none of a sample."""
     weights = recording.weights if isinstance(recording, Recording) else None
     return np.zeros(0) if weights is None else weights
+
+
+def _clusters(recording: Recorded) -> np.ndarray:
+    """Of a recording with several rows an input; none of others."""
+    clusters = recording.clusters if isinstance(recording, Recording) else None
+    return np.zeros(0) if clusters is None else clusters
+
+
+def positions_of(recording: Recorded) -> str | None:
+    """What became of positions, if layers had any."""
+    return "each" if len(_clusters(recording)) else recording.meta.get("positions")
 
 
 def population_of(recording: Recorded) -> dict[str, str]:
@@ -97,9 +113,12 @@ def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mes
 
 
 def with_null(
-    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int
+    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int, rows: np.ndarray | None = None
 ) -> tuple[dict[str, list[list[LayerBits]]], dict[str, np.ndarray]]:
-    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked."""
+    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked.
+
+    With ``rows``, ``int[input, position]``, it is inputs that are shuffled, each with its positions.
+    """
     first, seeds = next(iter(networks.values()))[0], len(next(iter(networks.values())))
     patterns = {
         name: [list(layer) for layer in zip(*map(patterns_of, group), strict=True)] for name, group in networks.items()
@@ -109,8 +128,16 @@ def with_null(
         source = "trained" if "trained" in networks else next(iter(networks))
         patterns["shuffled"] = patterns[source]
         permuted = [
-            [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
+            [_permuted(first.labels, rows, np.random.default_rng([seed, s, p])) for p in range(shuffles)]
             for s in range(seeds)
         ]
         labels["shuffled"] = np.stack(permuted)
     return patterns, labels
+
+
+def _permuted(labels: np.ndarray, rows: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    if rows is None:
+        return rng.permutation(labels)
+    permuted = np.empty_like(labels)
+    permuted[rows] = rng.permutation(labels[rows[:, 0]])[:, None]
+    return permuted

@@ -189,8 +189,8 @@ class Recording:
         for name, layer in arrays.items():
             _refuse_layer(name, layer, len(labels))
         widths, places = rows_of("from_activations", {name: own.shape for name, own in arrays.items()}, positions)
-        rows = (pooled(own, positions).reshape(-1, width) for own, width in zip(arrays.values(), widths, strict=True))
-        words = [pack_on_host(own, quantizer) for own in rows]
+        rows = (np.asarray(pooled(own, positions)) for own in arrays.values())
+        words = [pack_on_host(own.reshape(-1, own.shape[-1]), quantizer) for own in rows]
         inputs, clusters = len(labels), None
         if places is not None:
             labels, clusters = repeated(labels, places)
@@ -222,8 +222,8 @@ class Recording:
             InputError: no such file, a damaged or truncated one, or one that is not a recording.
         """
         if Path(path).is_dir():
-            *parts, clusters = read_spilled(path)
-            return cls(*parts, clusters=clusters)
+            layers, widths, words, labels, names, meta, clusters = read_spilled(path)
+            return cls(layers, widths, words, labels, names, meta, clusters=clusters)
         with read_arrays(path, "recording", "record again") as (header, arrays):
             return cls(
                 tuple(header["layers"]),
