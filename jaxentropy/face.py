@@ -114,7 +114,7 @@ def record(
             )
         names = every.names  # grows while batches are read, and is read afterwards
     recording = recorder.record(
-        met.apply_fn, met.variables, every, layers=met.layers, quantizer=quantizer,
+        met.apply_fn, met.variables, every, layers=met.layers, positions=positions, quantizer=quantizer,
         class_names=names, meta={**met.meta, **(meta or {})}, mesh=mesh, spill=spill, exhaustive=exhaustive,
         weights=weights, progress=progress,
     )  # fmt: skip
@@ -204,7 +204,7 @@ def tally(
         met = _met(network, variables, source.first(), layers, positions, keywords)
         given |= {"class_names": names}
     return tallying.tally(
-        met.apply_fn, met.variables, source, layers=met.layers,
+        met.apply_fn, met.variables, source, layers=met.layers, positions=positions,
         meta={**met.meta, **(meta or {})}, **given,
     )  # fmt: skip
 

@@ -188,7 +188,9 @@ class Monitor:
             first = self._watched.first
             wanted, positions, keywords = self._wanted
             met = _met(*((model, None) if has_own else (self._network, model)), first, wanted, positions, keywords)
-            self._layers, self._widths = self._watched.prepare(met.apply_fn, met.variables, met.layers, self._quantizer)
+            self._layers, self._widths = self._watched.prepare(
+                met.apply_fn, met.variables, met.layers, self._quantizer, positions
+            )
             self._met, self._shapes = met, _shapes_of(met.variables)
             return met, met.variables
         met = self._met

@@ -16,7 +16,7 @@ from jaxentropy.claims.headline import headline
 from jaxentropy.claims.twins import BASELINE, JUDGED, twins_of
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
-from jaxentropy.profiling.reading import with_all_dimensions
+from jaxentropy.profiling.reading import inputs_of, with_all_dimensions
 
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -140,6 +140,11 @@ def verdict(
     both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. The estimator's bias
     is not part of that interval, and neither are rare patterns that the sample missed.
 
+    Of a recording with several rows an input (``positions="each"``) all of this goes by inputs: the bootstrap resamples
+    them with their positions, 10 of them make a class, and pattern entropies are judged by one position of each (see
+    ``profile``), so that *for certain* holds for any number of independent inputs there too. The plug-in, which is of
+    all positions, has no error there: with ``estimator="plugin"`` brackets alone decide.
+
     Of an *enumeration* (a recording of every input) all is exact: a neuron entropy *falls*, *rises* or is *equal* (to
     1e-9 bits), a pattern entropy *falls exactly*, *rises exactly*, *falls by width* or is *equal*, and ``estimator``
     and ``smallest_effect`` are not looked at; *undecided* means there that seeds differ.
@@ -221,7 +226,9 @@ def _checked(profile: xr.Dataset) -> xr.Dataset:
                 "with bootstrap > 0"
             )
         raise InputError(_EARLIER)
-    full = profile if "copies" in profile else profile.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
+    # what is judged goes by inputs, whatever the rows are
+    full = profile.assign(n=inputs_of(profile)).drop_vars("inputs", errors="ignore")
+    full = full if "copies" in full else full.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
     full = with_all_dimensions(full.set_coords(["n", "copies"]))
     if could_resample and full.sizes["layer"] > 1 and not set(_FALLS) <= set(full.data_vars):
         raise InputError(_EARLIER)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int, UInt32
 
+from jaxentropy.base.errors import InputError
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.sorting import order_on_host
@@ -74,13 +75,20 @@ class Watched:
         return self._batches[0].inputs
 
     def prepare(
-        self, apply_fn: ApplyFunction, variables: Any, layers: Sequence[str] | None, quantizer: Quantizer
+        self,
+        apply_fn: ApplyFunction,
+        variables: Any,
+        layers: Sequence[str] | None,
+        quantizer: Quantizer,
+        positions: str | None = None,
     ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Settle which layers are counted, and lay the batches where the variables are; names and widths of layers."""
         self._batches = [_beside(variables, batch) for batch in self._batches]
-        found = layers_of(apply_fn, variables, self._batches[0].inputs, layers)
-        self._step = _AllLayers(*found, apply_fn, quantizer, self.num_classes)
-        return found
+        if positions == "each":
+            raise InputError("counts do not keep the input of each position; pool positions with any, mean or flatten")
+        names, widths, places = layers_of(apply_fn, variables, self._batches[0].inputs, layers, positions)
+        self._step = _AllLayers(names, widths, places, apply_fn, quantizer, positions, self.num_classes)
+        return names, widths
 
     def count(self, variables: Any, where: str) -> LayerCounts:
         """Counts with these variables; InputError if an activation is not finite (``where`` says when)."""
@@ -158,12 +166,14 @@ def _laid_out(inputs: Any, labels: np.ndarray, rows: int, num_classes: int) -> _
     if rows > size:
         inputs = np.concatenate([inputs, np.zeros((rows - size, *inputs.shape[1:]), inputs.dtype)])
     filled = np.pad(labels.astype(np.int32), (0, rows - size), constant_values=num_classes)
-    return _Batch(*map(jnp.asarray, (inputs, filled, order_on_host(filled), np.arange(rows) < size)), size)
+    order, real = order_on_host(filled), np.arange(rows) < size
+    return _Batch(jnp.asarray(inputs), jnp.asarray(filled), jnp.asarray(order), jnp.asarray(real), size)
 
 
 def _beside(variables: Any, batch: _Batch) -> _Batch:
     """The batch on the one device where the variables were put, if they were."""
     for leaf in jax.tree.leaves(variables):
         if isinstance(leaf, jax.Array) and leaf.committed and len(leaf.devices()) == 1:
-            return _Batch(*jax.device_put(tuple(batch[:4]), leaf.sharding), batch.size)
+            inputs, labels, order, real = jax.device_put(tuple(batch[:4]), leaf.sharding)
+            return _Batch(inputs, labels, order, real, batch.size)
     return batch

@@ -33,6 +33,11 @@ def difference(one: Recorded, other: Recorded, called: tuple[str, str]) -> str |
             f"{both} did not see the same inputs in the same order ({labels}); only then are they comparable, so "
             "record both on one data set, unshuffled"
         )
+    if not np.array_equal(_clusters(one), _clusters(other)) or positions_of(one) != positions_of(other):
+        return (
+            f"{both} differ in what became of positions ({positions_of(one)}, {positions_of(other)}) or in the inputs "
+            "that they are of; only alike are they comparable"
+        )
     if (ours := population_of(one)) != (theirs := population_of(other)):
         return (
             f"{both} are of different populations ({_said(ours)}; {_said(theirs)}); only over one are they comparable"
@@ -55,6 +60,17 @@ def weights_of(recording: Recorded) -> np.ndarray:
     """Of an enumeration; none of a sample."""
     weights = recording.weights if isinstance(recording, Recording) else None
     return np.zeros(0) if weights is None else weights
+
+
+def positions_of(recording: Recorded) -> str | None:
+    """What became of positions, if layers had any."""
+    return "each" if len(_clusters(recording)) else recording.meta.get("positions")
+
+
+def _clusters(recording: Recorded) -> np.ndarray:
+    """Of a recording with several rows an input; none of others."""
+    clusters = recording.clusters if isinstance(recording, Recording) else None
+    return np.zeros(0) if clusters is None else clusters
 
 
 def _of_names(what: str, ours: Sequence[str], theirs: Sequence[str], called: tuple[str, str]) -> str | None:

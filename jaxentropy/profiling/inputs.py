@@ -66,9 +66,12 @@ def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mes
 
 
 def with_null(
-    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int
+    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int, rows: np.ndarray | None = None
 ) -> tuple[dict[str, list[list[LayerBits]]], dict[str, np.ndarray]]:
-    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked."""
+    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked.
+
+    With ``rows``, ``int[input, position]``, it is inputs that are shuffled, each with its positions.
+    """
     first, seeds = next(iter(networks.values()))[0], len(next(iter(networks.values())))
     patterns = {
         name: [list(layer) for layer in zip(*map(patterns_of, group), strict=True)] for name, group in networks.items()
@@ -78,8 +81,16 @@ def with_null(
         source = "trained" if "trained" in networks else next(iter(networks))
         patterns["shuffled"] = patterns[source]
         permuted = [
-            [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
+            [_permuted(first.labels, rows, np.random.default_rng([seed, s, p])) for p in range(shuffles)]
             for s in range(seeds)
         ]
         labels["shuffled"] = np.stack(permuted)
     return patterns, labels
+
+
+def _permuted(labels: np.ndarray, rows: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    if rows is None:
+        return rng.permutation(labels)
+    permuted = np.empty_like(labels)
+    permuted[rows] = rng.permutation(labels[rows[:, 0]])[:, None]
+    return permuted

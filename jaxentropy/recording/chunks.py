@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.recording.forward import ONE_ROW_AN_INPUT, refuse_nonfinite
+from jaxentropy.recording.forward import refuse_nonfinite
 from jaxentropy.recording.packing import pack_on_host, words_for
+from jaxentropy.recording.positions import FOUR_WAYS
 from jaxentropy.recording.states import Quantizer
 
 CHUNK_BYTES = 1 << 26
@@ -75,7 +76,7 @@ def check_shape(name: str, shape: tuple[int, ...], n: int) -> None:
         remedy = "There is no axis of inputs: stack the rows of all inputs (np.stack), or give one neuron as z[:, None]"
         remedy += "; leave out what is no layer (layers=[...], --layers)"
     elif len(shape) > 2:
-        remedy = ONE_ROW_AN_INPUT
+        remedy = FOUR_WAYS
     elif shape[0] == n:
         remedy = "A layer without neurons has no pattern: leave it out (layers=[...], --layers)"
     elif shape[1] == n:
