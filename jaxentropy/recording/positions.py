@@ -23,6 +23,7 @@ FOUR_WAYS = (
 def pooled(activations: Array, positions: str | None) -> Array:
     """``[batch, position..., neuron]`` → ``[batch, width]``; with ``"each"``, ``[batch, position, width]``.
 
+    >>> from jaxentropy.recording.positions import pooled
     >>> two = np.array([[[1.0, -2.0], [-3.0, -1.0]]])  # one input, two positions, two neurons
     >>> pooled(two, "any").tolist(), pooled(two, "mean").tolist(), pooled(two, "flatten").tolist()
     ([[1.0, -1.0]], [[-1.0, -1.5]], [[1.0, -2.0, -3.0, -1.0]])

@@ -160,10 +160,10 @@ def test_the_corrected_neuron_entropy_encloses_the_truth(rho):
 
 
 def test_brackets_hold_of_one_position_an_input_and_fail_of_all_rows():
-    """Ten fair bits, the same at all positions of an input: 10 bits, of which 70 inputs can show few."""
+    """Ten fair bits, the same at all positions of an input: 10 bits, of which 40 inputs can show few."""
     rng = np.random.default_rng(0)
-    states = np.repeat(rng.random((70, 1, 10)) < 0.5, 12, axis=1)
-    recording = je.Recording.from_activations({"conv": states}, np.zeros(70, int), positions="each")
+    states = np.repeat(rng.random((40, 1, 10)) < 0.5, 8, axis=1)
+    recording = je.Recording.from_activations({"conv": states}, np.zeros(40, int), positions="each")
     profile = je.profile(recording, bootstrap=0)
     assert float(profile.pattern_lower[0, 0]) <= 10 <= float(profile.pattern_upper[0, 0])
     assert profile.reliability.values.tolist() == [["bounds only"]]
