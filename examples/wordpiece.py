@@ -21,3 +21,8 @@ def pieces(text: str, vocabulary: dict[str, int]) -> list[int]:
             start = end
         found += own
     return found
+
+
+def sentence(text: str, vocabulary: dict[str, int], most: int) -> list[int]:
+    """The numbers that BERT gets for a text: its start, at most so many pieces with the two marks, its end."""
+    return [vocabulary["[CLS]"], *pieces(text, vocabulary)[: most - 2], vocabulary["[SEP]"]]
