@@ -49,7 +49,7 @@ def packed(name: str, activations: Sliceable | Sequence, n: int, quantizer: Quan
     check_shape(name, shape, n)
     words = np.empty((n, words_for(shape[1])), np.uint32)
     for start, rows in _chunks(name, activations, n):
-        _refuse_types(name, rows)
+        refuse_types(name, rows)
         where = "" if len(rows) == n else f" for inputs {start} to {start + len(rows) - 1}"
         refuse_nonfinite(name, rows, where, start)
         words[start : start + len(rows)] = pack_on_host(rows, quantizer)
@@ -108,7 +108,7 @@ def _chunks(name: str, activations: Sliceable, n: int) -> Iterator[tuple[int, np
         yield start, rows
 
 
-def _refuse_types(name: str, rows: np.ndarray) -> None:
+def refuse_types(name: str, rows: np.ndarray) -> None:
     """InputError unless these are floating-point activations, or states."""
     if rows.dtype == bool or jnp.issubdtype(rows.dtype, np.floating):
         return

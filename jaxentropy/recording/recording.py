@@ -12,9 +12,10 @@ import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
-from jaxentropy.recording.chunks import Activations, Sliceable, as_array, check_shape, packed
+from jaxentropy.recording.chunks import Activations, Sliceable, as_array, check_shape, packed, refuse_types
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.depth import warn_if_alphabetical
+from jaxentropy.recording.forward import refuse_nonfinite
 from jaxentropy.recording.labels import numbered, refuse_identifiers
 from jaxentropy.recording.packing import unpack_on_host, words_for
 from jaxentropy.recording.positions import pooled, refuse_enumeration, repeated, rows_of
@@ -367,6 +368,8 @@ def _pooled_words(
     """The packed words of a layer with positions, one row for each of the rows that they become."""
     given = as_array(name, activations)
     check_shape(name, (len(given), given[:1].size), n)
+    refuse_types(name, given)
+    refuse_nonfinite(name, given)  # before pooling, which would hide what is minus infinity at some positions
     rows = np.asarray(pooled(given, positions))
     rows = rows.reshape(-1, rows.shape[-1])
     return packed(name, rows, len(rows), quantizer)

@@ -162,13 +162,13 @@ def test_a_resnet_with_norms_and_dropout():
     variables: Any = model.init(jax.random.key(0), images, train=False)
     variables["batch_stats"] = jax.tree.map(lambda a: a + 0.1, variables["batch_stats"])
     # what the layers have for these images is centred, so that none is constant
-    for layer, where, sign in (
-        ("fc1", ("batch_stats", "BatchNorm_2", "mean"), 1),
-        ("fc2", ("params", "fc2", "bias"), -1),
+    for layer, kind, module, name, sign in (
+        ("fc1", "batch_stats", "BatchNorm_2", "mean", 1),
+        ("fc2", "params", "fc2", "bias", -1),
     ):
-        _, seen = model.apply(variables, images, train=False, capture_intermediates=True)
+        seen: Any = model.apply(variables, images, train=False, capture_intermediates=True)[1]
         [own] = seen["intermediates"][layer]["__call__"]
-        variables[where[0]][where[1]][where[2]] = sign * jnp.median(own, 0)
+        variables[kind][module][name] = sign * jnp.median(own, 0)
     recording = je.record(model, variables, [(images, LABELS[:12])], train=False)
     assert recording.layers == ("fc1", "fc2")
     assert recording.meta["layer_values"]["fc1"] == "what relu sees, after a norm or scale"

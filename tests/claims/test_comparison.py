@@ -42,7 +42,7 @@ def test_the_words_are_the_users(compared, twins):
     assert "The fall in pruned is larger than in whole in 2 cells" in text
     assert "neuron, pruned − whole" in text
     assert compared.profile.excess_fall.attrs["long_name"] == "neuron_fall of pruned minus that of whole"
-    assert "training deepens the fall in 2 of 2 cells" in str(je.verdict(twins))
+    assert "training deepens the fall in 2 of 2 comparisons" in str(je.verdict(twins))
 
 
 def test_the_first_is_the_baseline(pair, compared):

@@ -89,7 +89,7 @@ def test_split_and_concatenate_give_the_whole():
     ("activations", "labels", "message"),
     [
         ({"a": np.zeros((3, 2))}, [0, 1], r"layer 'a' has shape \[3, 2\]; expected \[2, neurons\]"),
-        ({"a": np.zeros((2, 2, 2))}, [0, 1], r"\[2, 2, 2\]; expected \[batch, neurons\]. .*'any'.* not independent"),
+        ({"a": np.zeros((2, 2, 2))}, [0, 1], r"\[2, 2, 2\]; expected \[2, neurons\].*'any'.* not independent"),
         ({"a": np.array([[np.nan, 1], [np.inf, 2]])}, [0, 1], "layer 'a': 2 of 4 activations are NaN or infinite"),
         ({"a": np.array([["x"], ["y"]])}, [0, 1], "expected real numbers"),
         ({"a": np.zeros((2, 2))}, [0, -1], "labels run from -1 to 0"),
