@@ -21,7 +21,7 @@ ORDER = ("NHWC", "HWIO", "NHWC")
 
 def network(variables, images):
     """Six convolutions, each with ReLU and batch normalisation, two hidden fully connected (FC) layers, ten logits."""
-    x = images  # pixels from 0 to 255
+    x = images  # from 0 to 255
     for i, suffix in enumerate(("", "_1", "_2", "_3", "_4", "_5")):
         conv, norm = variables[f"conv2d{suffix}"], variables[f"batch_normalization{suffix}"]
         x = jax.nn.relu(convolved(x, conv))
@@ -44,12 +44,11 @@ def untrained(variables, seed):
     rng = np.random.default_rng(seed)
     drawn = jax.tree.map(np.zeros_like, variables)
     for layer in drawn.values():
-        for name in layer.keys() & {"gamma", "moving_variance"}:
-            layer[name] = np.ones_like(layer[name])
+        layer |= {name: np.ones_like(layer[name]) for name in layer.keys() & {"gamma", "moving_variance"}}
         if "kernel" in layer:
-            shape = layer["kernel"].shape
-            most = np.sqrt(6 / (np.prod(shape[:-2]) * sum(shape[-2:])))
-            layer["kernel"] = rng.uniform(-most, most, shape).astype(np.float32)
+            *window, inputs, outputs = layer["kernel"].shape
+            most = np.sqrt(6 / (np.prod(window) * (inputs + outputs)))
+            layer["kernel"] = rng.uniform(-most, most, layer["kernel"].shape).astype(np.float32)
     return drawn
 
 
@@ -59,17 +58,19 @@ def main():
     if len(sys.argv) > 1:
         data = je.datasets.load(sys.argv[1])
         images, labels, names = data.test_images, data.test_labels, data.class_names
-        images = (images - images.min()) / np.ptp(images) * 255
-        run = jax.jit(lambda x: network(variables, x).argmax(1))
-        accuracy = np.mean(np.concatenate([run(own) for own in np.array_split(images, 50)]) == labels)
+        images = (images - images.min()) / np.ptp(images) * 255  # as they were
+        found = np.concatenate([network(variables, own).argmax(1) for own in np.array_split(images, 50)])
+        accuracy = np.mean(found == labels)
         if accuracy < 0.7:
-            raise SystemExit(f"cifar_cnn: the accuracy is {accuracy:.4f}, expected 0.7 or more; other images?")
+            raise SystemExit(f"cifar_cnn: the accuracy is {accuracy:.4f}, expected 0.7 or more: is this CIFAR-10?")
         print(f"accuracy {accuracy:.4f} on {len(labels)} images\n")
     else:
         images, labels, names = parts_of_photos(500, seed=0)
-        seen = jax.nn.relu(convolved(images, variables["conv2d"])).mean((0, 1, 2))
-        kept = variables["batch_normalization"]["moving_mean"]
-        off = np.mean(np.abs(seen - kept)) / kept.mean()
+        seen, kept = (
+            jax.nn.relu(convolved(images, variables["conv2d"])),
+            variables["batch_normalization"]["moving_mean"],
+        )
+        off = np.mean(np.abs(seen.mean((0, 1, 2)) - kept)) / kept.mean()
         if off > 0.3:
             raise SystemExit(f"cifar_cnn: the first convolution is {off:.0%} off what it was in training")
         print(f"accuracy unknown; means of the first convolution are {off:.0%} off those kept from training\n")
