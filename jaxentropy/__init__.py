@@ -18,6 +18,7 @@ from typing import Any
 from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, InputError
 from jaxentropy.base.streams import Stream
 from jaxentropy.bounds.brackets import Bracket, bracket
+from jaxentropy.claims.comparison import Comparison, compare
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
@@ -25,8 +26,10 @@ from jaxentropy.counting.tallies import Tally
 from jaxentropy.datasets.augment import Augment
 from jaxentropy.estimators import ESTIMATORS, HOST_ESTIMATORS, LABELS, coverage, entropy, label
 from jaxentropy.face import layers, record, tally
+from jaxentropy.monitor import Monitor
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.reading import value
+from jaxentropy.profiling.scalars import scalars
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.profiling.until import Until
 from jaxentropy.recording.packing import pack, unpack
@@ -39,9 +42,11 @@ __all__ = [
     "LABELS",
     "Augment",
     "Bracket",
+    "Comparison",
     "ConstantLayerWarning",
     "DepthOrderWarning",
     "InputError",
+    "Monitor",
     "PatternCounts",
     "Recording",
     "Sign",
@@ -51,6 +56,7 @@ __all__ = [
     "Until",
     "Verdict",
     "bracket",
+    "compare",
     "concatenate",
     "count_patterns",
     "count_sharded",
@@ -63,6 +69,7 @@ __all__ = [
     "profile",
     "record",
     "save_profile",
+    "scalars",
     "tally",
     "unpack",
     "value",

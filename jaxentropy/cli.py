@@ -47,7 +47,8 @@ def run(
     """Train networks and their untrained twins, record, profile, judge and draw: the main job.
 
     The results folder holds config.toml, profile.nc, recordings/, checkpoints/, figures/ and summary.md, for several
-    models one such folder each. The same command again goes on where it was, and redraws what is finished.
+    models one such folder each. The same command again goes on where it was, and redraws what is finished; with more
+    seeds it trains those that are missing.
 
     Try:
 
@@ -58,7 +59,10 @@ def run(
         another data set, narrowing layers
 
       jaxentropy run --dataset npz:mine.npz --activation tanh --out runs/mine-tanh
-        your own images: arrays x_train, y_train, x_test, y_test
+        your own images: arrays x_train, y_train, x_test, y_test (hdf5: and zarr: read the same)
+
+      jaxentropy run --dataset folder:pictures --model cnn
+        image files in pictures/train/CLASS/ and pictures/test/CLASS/, or in pictures/CLASS/
 
     Args:
         config: the settings.
@@ -77,6 +81,7 @@ def run(
 
 def analyze(
     file: tyro.conf.Positional[Path],
+    untrained: Annotated[Path | None, _otherwise("FILE", "none")] = None,
     out: Annotated[Path | None, _otherwise("PATH", "FILE without its ending, and -profile")] = None,
     shuffles: int = 1,
     bootstrap: int = REPLICATES,
@@ -87,19 +92,25 @@ def analyze(
 ) -> None:
     """Profile activations that any framework wrote, or a saved Recording.
 
-    FILE is an .npz with an array `labels` (whole numbers, one an input) and one array [inputs, neurons] for each layer,
-    in the order of depth, of pre-activations or ReLU outputs:
+    FILE is an .npz with an array `labels` (whole numbers or strings, one an input) and one array [inputs, neurons] for
+    each layer, in the order of depth, of pre-activations or ReLU outputs:
 
       np.savez("acts.npz", labels=labels, fc1=z1, fc2=z2, fc3=z3)
+
+    or an HDF5 file (.h5, .hdf5) of such datasets, which is read chunk by chunk and may be larger than memory.
 
     Try:
 
       jaxentropy analyze acts.npz
 
+      jaxentropy analyze trained.npz --untrained init.npz --layers fc1 fc2
+        the network beside itself before training: what training adds
+
       jaxentropy analyze runs/mnist5k-mlp-cnn/cnn/recordings/trained-seed000.npz --out cnn-seed0
 
     Args:
-        file: The .npz.
+        file: The .npz, .h5 or Recording.
+        untrained: The same layers for the same inputs in the same order, before training.
         out: Results folder.
         shuffles: Label permutations averaged in the shuffled-label null.
         bootstrap: Replicates of the bootstrap behind the verdict.
@@ -113,8 +124,8 @@ def analyze(
     del debug
     folder = out or Path(f"{file.stem}-profile")
     pipeline.analyze(
-        file, folder, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, layers=layers,
-        progress=sys.stderr.isatty(),
+        file, folder, untrained=untrained, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds,
+        layers=layers, progress=sys.stderr.isatty(),
     )  # fmt: skip
     _draw_and_tell(folder)
 

@@ -14,8 +14,18 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.batches import pairs
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.streams import Stream
-from jaxentropy.capture.calls import call_of, like
-from jaxentropy.capture.taps import Layer, Tapped, Wanted, chosen, layers_in, loops_in, refuse_unfit
+from jaxentropy.capture.calls import call_of
+from jaxentropy.capture.taps import (
+    Layer,
+    Tapped,
+    Wanted,
+    chosen,
+    given_layers,
+    gives_layers,
+    layers_in,
+    loops_in,
+    refuse_unfit,
+)
 from jaxentropy.counting import tallying
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.recording import recorder
@@ -104,7 +114,7 @@ def record(
             )
         names = every.names  # grows while batches are read, and is read afterwards
     recording = recorder.record(
-        met.apply_fn, met.variables, every, layers=met.layers, quantizer=quantizer,
+        met.apply_fn, met.variables, every, layers=met.layers, positions=positions, quantizer=quantizer,
         class_names=names, meta={**met.meta, **(meta or {})}, mesh=mesh, spill=spill, exhaustive=exhaustive,
         weights=weights, progress=progress,
     )  # fmt: skip
@@ -181,9 +191,8 @@ def tally(
     if isinstance(batches, Stream):
         if keys is not None or labels is not None:
             raise InputError("tally: a stream has labels of its own; leave keys and labels out")
-        inputs = jax.eval_shape(
-            lambda: batches.through(lambda _, x: x)((None, batches.data), np.zeros((1, 2), np.uint32))
-        )
+        drawn, numbers = batches.through(lambda _, inputs: inputs), jax.ShapeDtypeStruct((1, 2), jnp.uint32)
+        inputs = jax.eval_shape(drawn, (None, batches.data), numbers)
         met = _met(network, variables, inputs, layers, positions, keywords)
         given |= {"until": until, "recorded": recorded, "checkpoints": checkpoints, "class_names": class_names}
         source: Any = batches
@@ -195,7 +204,7 @@ def tally(
         met = _met(network, variables, source.first(), layers, positions, keywords)
         given |= {"class_names": names}
     return tallying.tally(
-        met.apply_fn, met.variables, source, layers=met.layers,
+        met.apply_fn, met.variables, source, layers=met.layers, positions=positions,
         meta={**met.meta, **(meta or {})}, **given,
     )  # fmt: skip
 
@@ -237,6 +246,7 @@ def layers(network: Any, variables: Any, inputs: Any, **keywords: Any) -> LayerT
     Raises:
         InputError: as ``record``.
     """
+    inputs = inputs if hasattr(inputs, "dtype") else np.asarray(inputs)
     found = _found(network, variables, inputs, keywords)
     if isinstance(found, _Met):
         values = jax.jit(found.apply_fn)(found.variables, inputs)[1]
@@ -304,11 +314,10 @@ def _found(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any
         from jaxentropy.capture.linen import sows
 
         if (sown := sows(network, variables, inputs, keywords)) is not None:
-            return _Met(sown, variables, None, {"layer_values": "as sown"})
-    if callable(network) and not _has_arrays(network) and not _is_linen(network) and not keywords:
-        shapes = _returned(network, variables, inputs)
-        if isinstance(shapes, tuple) and len(shapes) == 2 and isinstance(shapes[1], Mapping):
-            return _Met(network, variables, None, {})
+            return _Met(given_layers(sown, variables, inputs), variables, None, {"layer_values": "as sown"})
+    function = callable(network) and not _has_arrays(network) and not _is_linen(network) and not keywords
+    if function and gives_layers(network, variables, inputs):
+        return _Met(given_layers(network, variables, inputs), variables, None, {})
     return _searched(network, variables, inputs, keywords)
 
 
@@ -320,16 +329,6 @@ def _given(name: str, shape: tuple[int, ...]) -> Layer:
 def _searched(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> tuple[Any, Any, tuple]:
     call, own = call_of(network, variables, inputs, keywords)
     return call, own, layers_in(call, own, inputs)
-
-
-def _returned(network: Any, variables: Any, inputs: Any) -> Any:
-    """What a function returns, as shapes; None if it cannot be called: the error is explained elsewhere."""
-    try:
-        return jax.eval_shape(network, variables, like(inputs, len(inputs)))
-    except InputError:
-        raise
-    except Exception:
-        return None
 
 
 def _sorted_classes(recording: Recording) -> Recording:

@@ -306,6 +306,8 @@ def test_an_empty_class_is_a_note_and_no_crash(tmp_path, capsys):
         (["frobnicate"], "(see `jaxentropy --help`)"),
         (["run", "--dataset", "npz:none.npz"], "no file none.npz"),
         (["run", "--dataset", "idx:none"], "no train-images-idx3-ubyte"),
+        (["run", "--dataset", "folder:none"], "no folder none; expected DIR/CLASS/*.png"),
+        (["run", "--dataset", "hdf5:none.h5"], "no file none.h5"),
         (["analyze", "none.npz"], "no file none.npz"),
         (["report", "none"], "none is not a jaxentropy results folder"),
     ],

@@ -34,7 +34,7 @@ FURTHER = [
     for name in room.__all__
     if is_example_due(getattr(room, name)) and ">>>" in (inspect.getdoc(getattr(room, name)) or "")
 ]
-METHODS = ["Recording.from_activations", "bounds.conditional.conditional_limits"]
+METHODS = ["Recording.from_activations", "bounds.conditional.conditional_limits", "recording.positions.pooled"]
 
 
 @pytest.mark.parametrize("name", PUBLIC)

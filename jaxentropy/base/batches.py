@@ -33,8 +33,8 @@ class Pairs:
         self._labels = None if labels is None else np.asarray(labels)
         self.names: list[str] = [] if class_names is None else [str(name) for name in class_names]
         self._fixed = class_names is not None
-        self.named = False
-        """Whether labels were names."""
+        self.named: bool | None = None
+        """Whether labels are names; None before the first batch."""
         self._begun: Iterator[tuple[Any, np.ndarray]] | None = None
 
     def first(self) -> Any:
@@ -53,6 +53,9 @@ class Pairs:
         first: tuple[int, ...] = ()
         given = seen = 0
         for inputs, labels in self._raw():
+            if not len(labels):
+                given += 1
+                continue
             if not first:
                 first = inputs.shape
             if inputs.shape[1:] != first[1:]:
@@ -60,7 +63,7 @@ class Pairs:
                     f"batch {given} has inputs of shape {list(inputs.shape[1:])}, the first one had {list(first[1:])}; "
                     "expected one shape"
                 )
-            for start in range(0, len(labels), max(first[0], 1)):
+            for start in range(0, len(labels), first[0]):
                 yield inputs[start : start + first[0]], labels[start : start + first[0]]
             given, seen = given + 1, seen + len(labels)
         if isinstance(self._batches, Sized) and given < len(self._batches):
@@ -76,12 +79,13 @@ class Pairs:
             inputs = inputs if hasattr(inputs, "shape") and hasattr(inputs, "at") else np.asarray(inputs)
             labels = np.asarray(labels)
             if inputs.ndim < 1 or labels.ndim != 1 or len(inputs) != len(labels):
+                scores = "; of scores or one-hot rows, give argmax(axis=1)" if labels.ndim == 2 else ""
                 raise InputError(
                     f"batch {number} has inputs {list(inputs.shape)} and labels {list(labels.shape)}; expected "
-                    "[batch, ...] and [batch]"
+                    f"[batch, ...] and [batch]{scores}"
                 )
             seen += len(labels)
-            yield inputs, self._numbers(labels)
+            yield inputs, self._numbers(labels, number)
 
     def _parts(self, batch: Any, number: int, seen: int) -> tuple[Any, Any]:
         """Inputs and labels of one batch."""
@@ -96,6 +100,8 @@ class Pairs:
                 'example keys=("image", "label")'
             )
         if self._labels is not None:
+            if isinstance(batch, tuple | list) and any(hasattr(part, "shape") and np.ndim(part) for part in batch[1:2]):
+                raise InputError(f"batch {number} has several parts, and labels=… are given too; leave one of them out")
             return batch, self._labels[seen : seen + len(batch)]
         if isinstance(batch, Sequence) and len(batch) == 2:
             return batch[0], batch[1]
@@ -104,11 +110,21 @@ class Pairs:
             "keys=(…), or inputs alone with labels=…"
         )
 
-    def _numbers(self, labels: np.ndarray) -> np.ndarray:
+    def _numbers(self, labels: np.ndarray, number: int) -> np.ndarray:
         """Labels as numbers; names are looked up."""
-        if labels.dtype.kind not in "USO" or not len(labels):
+        if not len(labels):
             return labels
-        self.named = True
+        if labels.dtype == object and (kinds := {type(one) for one in labels.tolist()}) - {str, bytes}:
+            labels = np.array(labels.tolist()) if kinds <= {int, bool} | {type(np.int64(0))} else labels
+        names = labels.dtype.kind in "USO"
+        missing = [one for one in labels.tolist() if one is None or one != one]
+        if missing:
+            raise InputError(f"batch {number} has inputs without a label ({missing[0]}); leave them out")
+        if self.named is not None and names != self.named:
+            raise InputError(f"batch {number} has labels of another kind than the first: names and numbers; give one")
+        self.named = names
+        if not names:
+            return labels
         texts = [one.decode() if isinstance(one, bytes) else str(one) for one in labels.tolist()]
         for text in dict.fromkeys(texts):
             if text not in self.names:

@@ -6,7 +6,10 @@
     recording = je.record(je.capture.sown(model), variables, batches)  # what a Linen module sows
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxentropy.capture.linen import COLLECTION, Sown, sown
 
 __all__ = ["COLLECTION", "Sown", "sown"]
 

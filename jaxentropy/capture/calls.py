@@ -3,13 +3,18 @@
 Flax and Equinox are looked up among what is imported already: who has a module of theirs has imported them.
 """
 
+import hashlib
+import re
 import sys
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from jaxentropy.base.errors import InputError
 
@@ -19,11 +24,64 @@ ROWS = 10_007
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a network was found to compute: its program's text, and the constants that it closes over.
+
+    A function may close over weights or settings that change from one call to the next. It stays the same object, and
+    whoever compiles it once would go on with what they were.
+    """
+
+    text: str
+    constants: tuple[Any, ...]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Known) or self.text != other.text or len(self.constants) != len(other.constants):
+            return False
+        return all(
+            a is b or (isinstance(a, str) and a == b) for a, b in zip(self.constants, other.constants, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    @classmethod
+    def of(cls, call: Callable[..., Any], variables: Any, inputs: jax.ShapeDtypeStruct) -> "Known":
+        """Trace it anew, whatever is remembered of the same object."""
+        closed = jax.make_jaxpr(lambda v, x: call(v, x))(shapes_of(variables), inputs)
+        text = re.sub(r"0x[0-9a-f]+", "", str(closed.jaxpr))  # addresses of what was traced along
+        # arrays of JAX never change; those of NumPy may, in place
+        constants = (
+            hashlib.sha256(np.ascontiguousarray(one).tobytes()).hexdigest() if isinstance(one, np.ndarray) else one
+            for one in _constants(closed)
+        )
+        return cls(hashlib.sha256(text.encode()).hexdigest(), tuple(constants))
+
+
+def _constants(closed: core.ClosedJaxpr) -> Iterator[Any]:
+    """What a program and those within it close over."""
+    yield from closed.consts
+    waiting = [closed.jaxpr]
+    while waiting:
+        for equation in waiting.pop().eqns:
+            for value in equation.params.values():
+                for one in value if isinstance(value, tuple | list) else (value,):
+                    if isinstance(one, core.ClosedJaxpr):
+                        yield from one.consts
+                        waiting.append(one.jaxpr)
+                    elif isinstance(one, core.Jaxpr):
+                        waiting.append(one)
+
+
+@dataclass(frozen=True)
 class LinenCall:
     """A Linen module."""
 
     module: Any
     keywords: Keywords = ()
+    known: Known | None = None
+
+    def __hash__(self) -> int:  # modules with lists, such as nn.Sequential, can be compared but not hashed
+        return hash((type(self.module), self.keywords, self.known))
 
     def __call__(self, variables: Any, inputs: Any) -> Any:
         return self.module.apply(variables, inputs, **dict(self.keywords))
@@ -35,6 +93,7 @@ class NnxCall:
 
     graph: Any
     keywords: Keywords = ()
+    known: Known | None = None
 
     def __call__(self, variables: Any, inputs: Any) -> Any:
         from flax import nnx
@@ -58,6 +117,7 @@ class TreeCall:
     names: tuple[str, ...]
     one_by_one: bool
     keywords: Keywords = ()
+    known: Known | None = None
 
     def __call__(self, variables: Mapping[str, Any], inputs: Any) -> Any:
         others, arrays = dict(self.others), iter(variables[name] for name in self.names)
@@ -75,6 +135,7 @@ class FunctionCall:
 
     function: Callable[..., Any]
     keywords: Keywords = ()
+    known: Known | None = None
 
     def __call__(self, variables: Any, inputs: Any) -> Any:
         return self.function(variables, inputs, **dict(self.keywords))
@@ -97,7 +158,7 @@ def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, An
         InputError: variables that are missing or not taken, keywords that the network lacks or misses, or a network
             that cannot be run on such inputs.
     """
-    given = _hashable(keywords)
+    given = hashable(keywords)
     if _is(network, "flax.linen", "Module"):
         if variables is None:
             raise InputError(
@@ -112,6 +173,8 @@ def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, An
         call = NnxCall(graph, given)
     elif callable(network) and any(_is_array(leaf) for leaf in jax.tree.leaves(network)):
         _refuse_variables(network, variables)
+        if _is(network, "equinox", "Module") and callable(inner := getattr(network, "__wrapped__", None)):
+            network = inner  # of eqx.filter_jit
         return _tree_call(network, inputs, given)
     elif callable(network):
         call, own = FunctionCall(network, given), variables
@@ -122,11 +185,34 @@ def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, An
         )
     if error := _failure(call, own, inputs):
         raise InputError(_explained(network, inputs, error)) from error
-    return call, own
+    return replace(call, known=Known.of(call, own, like(inputs))), own
+
+
+def variables_of(call: NetworkCall, network: Any) -> Any:
+    """The variables of a further network that has its own, for the function that ``call_of`` made of an equal one.
+
+    Raises:
+        InputError: a network of another structure.
+    """
+    if isinstance(call, NnxCall) and _is(network, "flax.nnx", "Module"):
+        from flax import nnx
+
+        graph, own = nnx.split(network)
+        if graph == call.graph:
+            return own
+    elif isinstance(call, TreeCall):
+        leaves, tree = jax.tree.flatten(network)
+        others = tuple((i, leaf) for i, leaf in enumerate(leaves) if not _is_array(leaf))
+        if tree == call.tree and others == call.others:
+            return dict(zip(call.names, (leaf for leaf in leaves if _is_array(leaf)), strict=True))
+    raise InputError(
+        f"this {_name(network)} is not built like the network before: other modules, settings or mode (model.eval(), "
+        "train=False); give one of the same structure"
+    )
 
 
 def parameter_names(call: NetworkCall, variables: Any) -> list[str]:
-    """A layer's name for each leaf of the variables: the path of its parameters, without their own last name."""
+    """The path of each leaf of the variables, as layers are named after it."""
     names = []
     for path, _ in jax.tree_util.tree_flatten_with_path(variables)[0]:
         parts = [part for key in path for part in jax.tree_util.keystr((key,), simple=True).split("/")]
@@ -134,7 +220,7 @@ def parameter_names(call: NetworkCall, variables: Any) -> list[str]:
             parts = parts[1:]
         if isinstance(call, NnxCall) and parts[-1] in ("value", "raw_value", "get_value"):
             parts = parts[:-1]
-        names.append("/".join(parts[:-1] if len(parts) > 1 else parts))
+        names.append("/".join(parts) or "weights")
     return names
 
 
@@ -153,8 +239,21 @@ def _tree_call(network: Any, inputs: Any, keywords: Keywords) -> tuple[TreeCall,
     """Of a callable pytree: it is found out whether it takes batches or single inputs."""
     paths, tree = jax.tree_util.tree_flatten_with_path(network)
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
+    if len(set(names)) < len(names):  # {"a/b": …} and {"a": {"b": …}}
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else jax.tree_util.keystr(path)
+            for name, (path, _) in zip(names, paths, strict=True)
+        ]
     arrays = {name: leaf for name, (_, leaf) in zip(names, paths, strict=True) if _is_array(leaf)}
     others = tuple((i, leaf) for i, (_, leaf) in enumerate(paths) if not _is_array(leaf))
+    if strange := [
+        name for name, (_, leaf) in zip(names, paths, strict=True) if not _is_array(leaf) and not _hashes(leaf)
+    ]:
+        raise InputError(
+            f"{_name(network)}.{strange[0].replace('/', '.')} is neither an array nor hashable; give a function: "
+            "record(lambda _, x: jax.vmap(model)(x), None, batches)"
+        )
     whole, single = (TreeCall(tree, others, tuple(arrays), one, keywords) for one in (False, True))
     failures = [_failure(call, arrays, inputs) for call in (whole, single)]
     if failures[0] is None and not _has_rows(whole, arrays, inputs):
@@ -168,7 +267,7 @@ def _tree_call(network: Any, inputs: Any, keywords: Keywords) -> tuple[TreeCall,
             f"{_name(network)} can be called with a batch and with single inputs, and gives different results; say "
             "which is meant with a function: record(lambda _, x: jax.vmap(model)(x), None, batches)"
         )
-    return fits[-1], arrays
+    return replace(fits[-1], known=Known.of(fits[-1], arrays, like(inputs))), arrays
 
 
 def _has_rows(call: TreeCall, variables: Any, inputs: Any) -> bool:
@@ -180,8 +279,11 @@ def _has_rows(call: TreeCall, variables: Any, inputs: Any) -> bool:
 def _same(whole: TreeCall, single: TreeCall, variables: Any, inputs: Any) -> bool:
     """Whether a few inputs give the same together and one by one."""
     some = np.asarray(inputs[:3])
-    pairs = zip(jax.tree.leaves(whole(variables, some)), jax.tree.leaves(single(variables, some)), strict=True)
-    return all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in pairs)
+    results = [jax.tree.leaves(call(variables, some)) for call in (whole, single)]
+    if [leaf.shape for leaf in results[0]] != [leaf.shape for leaf in results[1]]:
+        return False
+    pairs = zip(*(map(partial(np.asarray, dtype=float), leaves) for leaves in results), strict=True)
+    return all(np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs)
 
 
 def _failure(call: NetworkCall, variables: Any, inputs: Any) -> Exception | None:
@@ -214,17 +316,24 @@ def _explained(network: Any, inputs: Any, error: Exception | None) -> str:
     return f"{name} cannot be run on inputs of shape {shape}: {type(error).__name__}: {text[:240]}"
 
 
-def _hashable(keywords: Mapping[str, Any]) -> Keywords:
+def hashable(keywords: Mapping[str, Any]) -> Keywords:
+    """Keywords as a part of a call; InputError for those that cannot be compared."""
     given = tuple(sorted(keywords.items()))
     for name, value in given:
-        try:
-            hash(value)
-        except TypeError:
+        if not _hashes(value):
             raise InputError(
                 f"the keyword {name} is a {type(value).__name__}, which cannot be built into a program; give a "
                 f"function that calls the network: record(lambda v, x: model.apply(v, x, {name}=…), variables, batches)"
-            ) from None
+            )
     return given
+
+
+def _hashes(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _refuse_variables(network: Any, variables: Any) -> None:

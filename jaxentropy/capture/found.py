@@ -6,11 +6,15 @@ of these. Its *pre-activation* is the value that the first nonlinearity behind i
 two: a bias, a norm, a residual sum.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxentropy.capture.axes import axes_after, made_axes
 from jaxentropy.capture.program import Equation, Program
 
 _ACTIVATIONS = frozenset(
@@ -18,12 +22,13 @@ _ACTIVATIONS = frozenset(
      "hard_sigmoid", "hard_silu", "hard_swish", "squareplus", "sigmoid", "log_sigmoid", "soft_sign", "squared_relu")
 )  # fmt: skip
 """Functions of ``jax.nn`` that appear as calls of this name."""
-_CURVES = frozenset(("tanh", "logistic", "erf", "erfc", "sin", "sign"))
+_CURVES = {
+    "tanh": "tanh", "logistic": "sigmoid", "erf": "gelu", "erfc": "gelu", "sin": "sin", "cos": "cos", "sign": "sign",
+    "atan": "atan", "asinh": "asinh",
+}  # fmt: skip
 _COMPARES = frozenset(("gt", "ge", "lt", "le"))
 _NEURONWISE = frozenset(("mul", "add", "sub", "div", "neg", "integer_pow", "square", "convert_element_type"))
-_SAME_VALUES = frozenset(
-    ("add", "sub", "reshape", "broadcast_in_dim", "convert_element_type", "transpose", "squeeze", "expand_dims")
-)
+_SAME_VALUES = frozenset(("add", "sub", "reshape", "broadcast_in_dim", "convert_element_type", "transpose", "squeeze"))
 _LOOPS = frozenset(("scan", "while", "cond"))
 
 
@@ -38,8 +43,7 @@ class Found:
         sees: the nonlinearity; empty if there is none.
         value: the number of the pre-activation in the program, or of the layer's output if there is none.
         between: what stands between the two, in words.
-        features: which axis of the value holds the neurons.
-        made: the number of the layer's own output.
+        features: which axes of the value hold the neurons.
     """
 
     name: str
@@ -48,8 +52,7 @@ class Found:
     sees: str
     value: int
     between: str
-    features: int
-    made: int
+    features: tuple[int, ...]
 
 
 class _Reader:
@@ -65,6 +68,7 @@ class _Reader:
         self.origins: dict[int, frozenset[int]] = {number: frozenset((number,)) for number in self.names}
         self.made_by: dict[int, Equation] = {}
         self.read_by: dict[int, list[Equation]] = {}
+        self._comparisons: set[Equation] = set()
         for equation in program.equations:
             for number in equation.inputs:
                 self.read_by.setdefault(number, []).append(equation)
@@ -86,36 +90,94 @@ class _Reader:
         origins = self.origins.get(right if left in self.data else left, frozenset())
         return max(origins, key=lambda i: (np.prod(self.program.avals[i].shape), -i), default=None)
 
-    def seen(self) -> list[tuple[int, str]]:
-        """Values that nonlinearities see, and the nonlinearities' names, in the order of the program."""
-        found = [
-            (i, call.name)
-            for call in self.program.calls
+    def seen(self) -> tuple[list[tuple[int, str]], set[int]]:
+        """Values that nonlinearities see, with the nonlinearities' names, in the order of the program; and what these
+        make of them."""
+        calls = self.program.calls
+        named = [
+            call
+            for call in calls
             if call.name in _ACTIVATIONS and not any(c.name in _ACTIVATIONS for c in self.program.enclosing(call.outer))
-            for i in call.inputs
-            if i in self.data
         ]
+        found = [(i, call.name) for call in named for i in call.inputs if i in self.data]
+        made = {i for call in calls if call.name in _ACTIVATIONS for i in call.outputs}
         for equation in self.program.equations:
-            if not any(call.name in _ACTIVATIONS for call in self.program.enclosing(equation.call)):
-                found += self._seen_by(equation)
-        return sorted(found)
+            if any(call.name in _ACTIVATIONS for call in self.program.enclosing(equation.call)):
+                continue
+            if own := self._seen_by(equation):
+                found += own
+                made.update(equation.outputs)
+            elif equation.name == "select_n" and self.made_by.get(equation.inputs[0]) in self._comparisons:
+                made.update(equation.outputs)
+        return sorted(found), made - {value for value, _ in found if value not in self.made_by}
 
     def _seen_by(self, equation: Equation) -> list[tuple[int, str]]:
         """What a primitive sees, if it is a nonlinearity."""
-        inputs = [i for i in equation.inputs if i in self.data]
-        if equation.name in _CURVES and inputs:
-            name = {"logistic": "sigmoid", "erf": "gelu", "erfc": "gelu"}.get(equation.name, equation.name)
-            return [(self._before_constants(inputs[0]), name)]
-        if equation.name == "max" and len(inputs) == 1:
-            (other,) = (i for i in equation.inputs if i not in self.data)
-            constant = self.program.constants.get(self._whole(other))
-            zero = constant is not None and not np.any(constant)
-            return [(inputs[0], "relu")] if zero and not self._is_variance(equation.outputs[0]) else []
-        if equation.name == "select_n" and equation.inputs[0] in self.data:
-            compares = self.made_by.get(equation.inputs[0])
-            if compares is not None and compares.name in _COMPARES:
-                return [(i, "where") for i in compares.inputs if i in self.data][:1]
+        inputs = list(dict.fromkeys(i for i in equation.inputs if i in self.data))
+        if not inputs:
+            return []
+        value, name = inputs[0], equation.name
+        if name in _CURVES:
+            before = self._before_constants(value)
+            cubic = name == "tanh" and any(eq.name in ("integer_pow", "mul") for eq in self._between(before, value))
+            return [(before, "gelu" if cubic else _CURVES[name])]
+        if name in ("max", "min"):
+            return self._kept_above(equation, inputs)
+        if name == "clamp":
+            return [(equation.inputs[1], "clip")] if equation.inputs[1] in self.data else []
+        if name in _COMPARES and len(inputs) == 1 and self._is_real(value):
+            self._comparisons.add(equation)
+            chooses = any(reader.name == "select_n" for reader in self.read_by.get(equation.outputs[0], []))
+            return [(value, "where" if chooses else "a step")]
+        readers = self.read_by.get(equation.outputs[0], [])
+        if name == "exp":  # 1 / (1 + exp(-x)), log(1 + exp(x)); a softmax sums instead
+            adds = [r for r in readers if r.name == "log1p" or (r.name == "add" and not self.data >= set(r.inputs))]
+            return [(self._before_constants(value), "softplus or sigmoid")] if adds else []
+        if name == "abs" and not any(reader.name.startswith("reduce_") for reader in readers):  # no norm
+            return [(value, "abs")]
+        squares = name == "square" or (name == "integer_pow" and equation.params["y"] == 2)
+        if (squares or (name == "mul" and len(set(equation.inputs)) == 1)) and self._enters_layer(equation.outputs[0]):
+            return [(value, "square")]
         return []
+
+    def _kept_above(self, equation: Equation, inputs: Sequence[int]) -> list[tuple[int, str]]:
+        """What a maximum or minimum sees: of x and 0, of x and its own multiple, or with a bound on the other side."""
+        if len(inputs) == 2:
+            same = {self._before_constants(i) for i in inputs}
+            return [(same.pop(), "leaky_relu")] if len(same) == 1 else []
+        other = next((i for i in equation.inputs if i not in self.data), None)
+        if other is None:
+            return []
+        constant = self.program.constants.get(self._whole(other))
+        if constant is None or self._is_variance(equation.outputs[0]):
+            return []
+        if equation.name == "max" and not np.any(constant):
+            return [(inputs[0], "relu")]
+        beside = {"max": "min", "min": "max"}[equation.name]
+        makers = [self.made_by.get(inputs[0]), *self.read_by.get(equation.outputs[0], [])]
+        return [(inputs[0], "clip")] if any(eq is not None and eq.name == beside for eq in makers) else []
+
+    def _is_real(self, number: int) -> bool:
+        return bool(jnp.issubdtype(self.program.avals[number].dtype, jnp.floating))
+
+    def _enters_layer(self, number: int) -> bool:
+        """Whether all that is done with a value is to multiply it with parameters."""
+        readers = self.read_by.get(number, [])
+        return bool(readers) and all(
+            self.weight(reader) is not None or (reader.name in _SAME_VALUES and self._enters_layer(reader.outputs[0]))
+            for reader in readers
+        )
+
+    def _between(self, first: int, last: int) -> list[Equation]:
+        """The equations that make one value of data from another."""
+        found, waiting = [], {last}
+        while waiting - {first}:
+            number = max(waiting - {first})
+            waiting.remove(number)
+            if number in self.made_by and number > first:
+                found.append(self.made_by[number])
+                waiting |= self.data.intersection(self.made_by[number].inputs)
+        return found
 
     def _is_variance(self, number: int) -> bool:
         """Whether a value that is kept above 0 is a norm's variance: a root is drawn of it, neuron by neuron."""
@@ -148,22 +210,52 @@ class _Reader:
                 (best,) = waiting
         return best
 
-    def nearest(self, number: int, layers: Mapping[int, int], barriers: set[int]) -> tuple[list[int], set[str]]:
-        """The layers whose outputs reach a value through no other layer or nonlinearity, and what they pass."""
+    def nearest(
+        self, number: int, layers: Mapping[int, int], barriers: set[int]
+    ) -> tuple[list[int], set[str], set[int]]:
+        """The layers whose outputs reach a value through no other layer or nonlinearity, what they pass, and values."""
         found, passed, waiting, visited = [], set(), [number], set()
         while waiting:
             value = waiting.pop()
             if value in visited or value not in self.data:
                 continue
-            visited.add(value)
             if value in layers:
                 found.append(layers[value])
-            elif value in self.made_by and (value == number or value not in barriers):
+            elif value in self.made_by and value not in barriers:
                 equation = self.made_by[value]
                 scales = equation.name in ("mul", "div") and any(self.origins.get(i) for i in equation.inputs)
                 passed |= {equation.name} | ({"scale"} if scales else set())
                 waiting += equation.inputs
-        return sorted(found), passed
+            else:
+                continue
+            visited.add(value)
+        return sorted(found), passed, visited
+
+    def followed(self, made: int, axes: tuple[int, ...], to: int, among: Iterable[int]) -> tuple[int, ...] | None:
+        """The axes of a value that a layer's neurons lie along, by way of these values; None if they are mixed."""
+        known = {made: axes}
+        for number in sorted(among):
+            if number <= made or number not in self.made_by:
+                continue
+            equation = self.made_by[number]
+            for i in equation.inputs:
+                after = axes_after(self.program, equation, i, known[i]) if i in known else None
+                if after is not None:
+                    known[number] = after
+                    break
+        return known.get(to)
+
+    def is_product(self, equation: Equation) -> bool:
+        """Whether data go into parameters here otherwise than by a layer of their own: a loop, or a sum of products."""
+        if equation.name in _LOOPS:
+            return bool(self.data.intersection(equation.inputs)) and any(map(self.origins.get, equation.inputs))
+        before = self.made_by.get(equation.inputs[0]) if equation.name == "reduce_sum" else None
+        if before is None or before.name != "mul" or equation.outputs[0] not in self.data:
+            return False
+        last = len(self.program.avals[equation.inputs[0]].shape) - 1
+        return last in equation.params["axes"] and any(
+            i not in self.data and self.origins.get(i) for i in before.inputs
+        )
 
     def with_bias(self, number: int) -> int:
         """A layer's output with its bias, in the shape in which it goes on."""
@@ -181,48 +273,82 @@ def find_layers(program: Program, parameters: Mapping[int, str], inputs: Iterabl
 
     Args:
         program: of a network.
-        parameters: the names of parameters, by their numbers in the program.
+        parameters: the paths of parameters, by their numbers in the program.
         inputs: the numbers of the inputs.
     """
     reader = _Reader(program, parameters, inputs)
     layers = [(equation, weight) for equation in program.equations if (weight := reader.weight(equation)) is not None]
     made = {equation.outputs[0]: i for i, (equation, _) in enumerate(layers)}
-    seen = reader.seen()
-    barriers = {i for call in program.calls if call.name in _ACTIVATIONS for i in call.outputs}
-    barriers |= {i for eq in program.equations if eq.name == "max" and reader._seen_by(eq) for i in eq.outputs}
-    owners: dict[int, tuple[int, str, str]] = {}
-    for value, name in seen:
-        near, passed = reader.nearest(value, made, barriers)
-        for layer in reversed(near):
-            if layer not in owners:
-                between = ["the sum of several layers"] * (len(near) > 1)
-                between += ["a norm"] * ("rsqrt" in passed) or ["a norm or scale"] * ("scale" in passed)
-                owners[layer] = value, name, " and ".join(between)
-                break
-    followed: set[int] = set()
-    for i, (equation, _) in enumerate(layers):
-        needed = {number for eq in program.upstream(equation.inputs) for number in eq.outputs}
-        followed.update(made[number] for number in needed if number in made and made[number] != i)
+    axes = [made_axes(program, equation, equation.inputs[0] not in reader.data) for equation, _ in layers]
+    owners = _owners(reader, made, axes)
+    followed, names = _followed(reader, made), _names(reader, [weight for _, weight in layers])
     times: dict[str, int] = {}
     found = []
     for i, (equation, weight) in enumerate(layers):
-        name = reader.names[weight]
+        name = names[weight]
         times[name] = times.get(name, 0) + 1
-        own = equation.outputs[0]
-        value, sees, between = owners.get(i, (reader.with_bias(own), "", ""))
+        if i in owners:
+            value, sees, between, features = owners[i]
+        else:
+            value, sees, between = reader.with_bias(equation.outputs[0]), "", ""
+            features = reader.followed(equation.outputs[0], axes[i], value, range(value + 1)) or axes[i]
         role = "output" if i not in followed else "hidden" if i in owners else "linear"
         kind = "fc" if equation.name == "dot_general" else "conv"
         label = name if times[name] == 1 else f"{name}@{times[name]}"
-        found.append(Found(label, kind, role, sees, value, between, _features(program, equation, value), own))
+        found.append(Found(label, kind, role, sees, value, between, features))
     return found
 
 
-def _features(program: Program, equation: Equation, value: int) -> int:
-    """The axis that holds the neurons: the last one, or what a convolution says, as long as the shape is its own."""
-    shape = program.avals[value].shape
-    if equation.name == "conv_general_dilated" and shape == program.avals[equation.outputs[0]].shape:
-        return int(equation.params["dimension_numbers"].out_spec[1])
-    return len(shape) - 1
+def _owners(
+    reader: _Reader, made: Mapping[int, int], axes: Sequence[tuple[int, ...]]
+) -> dict[int, tuple[int, str, str, tuple[int, ...]]]:
+    """By layer, the value that the first nonlinearity behind it sees: its number, by what, after what, and its axes."""
+    seen, barriers = reader.seen()
+    own = {i: number for number, i in made.items()}
+    owners: dict[int, tuple[int, str, str, tuple[int, ...]]] = {}
+    covered: set[int] = set()
+    for value, name in seen:
+        near, passed, visited = reader.nearest(value, made, barriers)
+        reached = {i: reader.followed(own[i], axes[i], value, visited) for i in near}
+        near = [i for i in near if reached[i] is not None]
+        free = [i for i in near if i not in covered]
+        covered.update(near)
+        if not free:
+            continue
+        last = free[-1]  # a sum of several is the deepest one's
+        features = reached[last] or ()
+        between = ["the sum of several layers"] * (len(near) > 1)
+        between += ["a norm"] * ("rsqrt" in passed) or ["a norm or scale"] * ("scale" in passed)
+        sizes = [
+            math.prod(reader.program.avals[number].shape[axis] for axis in along)
+            for number, along in ((value, features), (own[last], axes[last]))
+        ]
+        between += ["a split"] * (sizes[0] < sizes[1])
+        owners[last] = value, name, " and ".join(between), features
+    return owners
+
+
+def _followed(reader: _Reader, made: Mapping[int, int]) -> set[int]:
+    """Layers that others follow, or loops with parameters."""
+    upstream: dict[int, int] = {}  # sets of layers as bits of one number
+    followed = 0
+    for equation in reader.program.equations:
+        layers = 0
+        for number in equation.inputs:
+            layers |= upstream.get(number, 0)
+        own = made.get(equation.outputs[0]) if equation.outputs else None
+        if own is not None or reader.is_product(equation):
+            followed |= layers
+        if layers or own is not None:
+            upstream.update(dict.fromkeys(equation.outputs, layers | (0 if own is None else 1 << own)))
+    return {i for i in made.values() if followed >> i & 1}
+
+
+def _names(reader: _Reader, weights: Sequence[int]) -> dict[int, str]:
+    """Names of layers: their modules', unless one module has weights of several layers."""
+    modules = {weight: reader.names[weight].rpartition("/")[0] or reader.names[weight] for weight in weights}
+    several = [module for module, count in Counter(modules.values()).items() if count > 1]
+    return {weight: reader.names[weight] if module in several else module for weight, module in modules.items()}
 
 
 def loops_with_parameters(program: Program, parameters: Iterable[int], inputs: Iterable[int]) -> Sequence[str]:
@@ -235,38 +361,3 @@ def loops_with_parameters(program: Program, parameters: Iterable[int], inputs: I
         and reader.data.intersection(equation.inputs)
         and any(reader.origins.get(i) for i in equation.inputs)
     ]
-
-
-def mixing(program: Program, inputs: Iterable[int], value: int, rows: int) -> str | None:
-    """The primitive by which one input's row of a value comes to hang on other inputs; None if there is none.
-
-    ``rows`` is the number of inputs, which no other axis has.
-    """
-    data = set(inputs)
-    for equation in program.equations:
-        if data.intersection(equation.inputs):
-            data.update(equation.outputs)
-    for equation in program.upstream([value]):
-        for number in data.intersection(equation.inputs):
-            axes = _reduced(equation, number)
-            shape = program.avals[number].shape
-            if any(shape[axis] == rows for axis in axes if axis < len(shape)):
-                return equation.name
-    return None
-
-
-def _reduced(equation: Equation, number: int) -> Sequence[int]:
-    """The axes of an input over which an equation puts values together."""
-    if equation.name == "dot_general":
-        contracted = equation.params["dimension_numbers"][0]
-        return [axis for place, own in enumerate(contracted) if equation.inputs[place] == number for axis in own]
-    if equation.name.startswith(("reduce_", "arg")) and "axes" in equation.params:
-        return equation.params["axes"]
-    if equation.name.startswith("cum"):
-        return [equation.params["axis"]]
-    return [equation.params["dimension"]] if equation.name == "sort" else []
-
-
-def stochastic(program: Program, value: int) -> bool:
-    """Whether random numbers enter a value."""
-    return any(eq.name in ("random_bits", "threefry2x32", "rng_bit_generator") for eq in program.upstream([value]))

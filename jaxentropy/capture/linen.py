@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.capture.calls import hashable
 
 COLLECTION = "intermediates"
 
@@ -26,6 +27,9 @@ class Sown:
 
     module: nn.Module
     keywords: tuple[tuple[str, Any], ...] = ()
+
+    def __hash__(self) -> int:  # modules with lists, such as nn.Sequential, can be compared but not hashed
+        return hash((type(self.module), self.keywords))
 
     def __call__(self, variables: Any, inputs: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         if COLLECTION in variables:
@@ -63,7 +67,7 @@ def sown(module: nn.Module) -> Sown:
 
 def sows(module: nn.Module, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> Sown | None:
     """The apply function of a module that sows; None if it does not, or cannot be called so."""
-    found = Sown(module, tuple(sorted(keywords.items())))
+    found = Sown(module, hashable(keywords))
     if COLLECTION in variables:
         return found  # whose call says what is wrong
     try:
@@ -79,6 +83,8 @@ def _flatten(tree: Mapping[str, Any], prefix: str = ""):
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{path}/")
+        elif not isinstance(value, tuple):  # sown with a reduction of its own
+            yield path, value
         elif len(value) != 1:
             raise InputError(
                 f"layer '{path}' was sown {len(value)} times in one pass, so that its depth is not known; "

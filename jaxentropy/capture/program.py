@@ -101,13 +101,12 @@ class Program:
                 outputs = tuple(self._new(v.aval) for v in equation.outvars)
                 self.equations.append(Equation(equation.primitive, equation.params, inputs, outputs, call))
             else:
-                inside, name = call, str(equation.params.get("name", ""))
+                name, own = str(equation.params.get("name", "")), len(self.calls)
                 if name:
                     self.calls.append(Call(name, inputs, (), call))
-                    inside = len(self.calls) - 1
-                outputs = self._inline(*inner, inputs, inside)
+                outputs = self._inline(*inner, inputs, own if name else call)
                 if name:
-                    self.calls[inside] = Call(name, inputs, outputs, call)
+                    self.calls[own] = Call(name, inputs, outputs, call)
             known.update(zip(equation.outvars, outputs, strict=True))
         return tuple(number(v) for v in jaxpr.outvars)
 

@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.capture.calls import ROWS, NetworkCall, like, parameter_names, shapes_of
-from jaxentropy.capture.found import find_layers, loops_with_parameters, mixing, stochastic
+from jaxentropy.capture.axes import Rows
+from jaxentropy.capture.calls import ROWS, FunctionCall, Known, NetworkCall, like, parameter_names, shapes_of
+from jaxentropy.capture.found import find_layers, loops_with_parameters
 from jaxentropy.capture.program import Program
 
 _KINDS = {"fc": "fully connected", "conv": "convolution", "sown": "sown"}
@@ -29,7 +30,7 @@ class Layer:
         role: ``hidden``; ``output``: no layer follows it; ``linear``: no nonlinearity sees it before the next layer.
         shape: of the value for one input; the neurons come last.
         value: which value is recorded, in words.
-        axes: in the program: the axis of inputs, and that of neurons; the first is -1 where there is none.
+        axes: in the program: the axis of inputs, which is -1 where there is none, and those of neurons.
         positions_merged: whether inputs and their positions share the first axis.
         mixed: the operation by which rows of different inputs hang on each other; empty if none does.
         random: whether random numbers enter the value.
@@ -40,7 +41,7 @@ class Layer:
     role: str
     shape: tuple[int, ...]
     value: str
-    axes: tuple[int, int]
+    axes: tuple[int, ...]
     positions_merged: bool = False
     mixed: str = ""
     random: bool = False
@@ -72,11 +73,13 @@ class Tapped:
 
 def _arranged(value: jax.Array, layer: Layer, rows: int) -> jax.Array:
     """Inputs first, neurons last."""
+    batch, *features = layer.axes
     if layer.positions_merged:
-        return value.reshape(rows, -1, *value.shape[1:])
-    batch, features = layer.axes
-    between = [axis for axis in range(value.ndim) if axis not in (batch, features)]
-    return jnp.transpose(value, [batch, *between, *([features] if features != batch else [])])
+        value = value.reshape(rows, -1, *value.shape[1:])
+        batch, features = 0, [axis + 1 for axis in features]
+    between = [axis for axis in range(value.ndim) if axis != batch and axis not in features]
+    value = jnp.transpose(value, [batch, *between, *features])
+    return value.reshape(*value.shape[: 1 + len(between)], layer.neurons)
 
 
 def _read(call: NetworkCall, variables: Any, inputs: Any) -> tuple[Program, list]:
@@ -96,26 +99,68 @@ def layers_in(call: NetworkCall, variables: Any, inputs: Any) -> tuple[Layer, ..
 def _layers_in(call: NetworkCall, tree: Any, leaves: tuple, inputs: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
     variables = jax.tree.unflatten(tree, leaves)
     program, inside = _read(call, variables, inputs)
-    data = program.inputs[len(leaves) :]
+    rows = Rows(program, program.inputs[len(leaves) :], ROWS)
     layers = []
     for found in inside:
         shape = program.avals[found.value].shape
         batch = shape.index(ROWS) if ROWS in shape else -1
-        merged = batch < 0 and bool(shape) and shape[0] % ROWS == 0
-        own = (shape[0] // ROWS, *shape[1:]) if merged else ()
-        if batch >= 0:
-            own = tuple(n for axis, n in enumerate(shape) if axis not in (batch, found.features))
-            own += (shape[found.features],) if found.features != batch else ()
+        merged = found.value in rows.leading and batch < 0
+        own = [shape[0] // ROWS] if merged else []
+        if batch >= 0 or merged:
+            own += [n for axis, n in enumerate(shape) if axis not in (0 if merged else batch, *found.features)]
+        own.append(math.prod(shape[axis] for axis in found.features))
         value = f"what {found.sees} sees" if found.sees else "its output"
         value += f", after {found.between}" if found.between else ""
-        mixed = mixing(program, data, found.value, ROWS) or ""
         layers.append(
             Layer(
-                found.name, found.kind, found.role, own, value, (batch, found.features), merged, mixed,
-                stochastic(program, found.value),
+                found.name, found.kind, found.role, tuple(own), value, (batch, *found.features), merged,
+                rows.mixed.get(found.value, ""), found.value in rows.random,
             )
         )  # fmt: skip
     return tuple(layers)
+
+
+def gives_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> bool:
+    """Whether a function returns ``(output, {layer: activations})``; what cannot be called is explained elsewhere."""
+    try:
+        result = jax.eval_shape(lambda v, x: network(v, x), variables, like(inputs, len(inputs)))
+    except InputError:
+        raise
+    except Exception:
+        return False
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
+        return False
+    return all(hasattr(own, "shape") for own in result[1].values())  # no nested state of the network's own
+
+
+def given_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> FunctionCall:
+    """A function that returns ``(output, {layer: activations})``, as one that changes with what it closes over.
+
+    Raises:
+        InputError: activations that are whole numbers, or have no row for each input that is the input's own.
+    """
+    call, rows = FunctionCall(network), ROWS
+    try:
+        program = Program(lambda v, x: call(v, x), shapes_of(variables), like(inputs))
+    except InputError:
+        raise
+    except Exception:  # it takes batches of one size only
+        rows = len(inputs)
+        program = Program(lambda v, x: call(v, x), shapes_of(variables), like(inputs, rows))
+    mixed = Rows(program, program.inputs[len(jax.tree.leaves(variables)) :], rows).mixed if rows == ROWS else {}
+    for name, number in jax.tree.unflatten(program.tree, program.outputs)[1].items():
+        shape, dtype = program.avals[number].shape, program.avals[number].dtype
+        if jnp.issubdtype(dtype, jnp.integer):
+            raise InputError(
+                f"layer '{name}' holds whole numbers ({dtype}), not activations; give what the nonlinearity sees, or "
+                "states as booleans"
+            )
+        if shape[:1] != (rows,):
+            found = ", ".join("batch" if n == rows else str(n) for n in shape)
+            raise InputError(f"layer '{name}' has shape [{found}] and no row for each input; return [batch, neurons]")
+        if number in mixed:
+            raise InputError(_mixes(name, mixed[number]))
+    return FunctionCall(network, known=Known.of(call, variables, like(inputs, rows)))
 
 
 def loops_in(call: NetworkCall, variables: Any, inputs: Any) -> list[str]:
@@ -138,8 +183,14 @@ def chosen(layers: Sequence[Layer], wanted: Wanted, loops: Callable[[], Sequence
     """
     if wanted is None or wanted == "hidden":
         found = [layer for layer in layers if layer.role == "hidden" and layer.kind == "fc"]
+        inside = loops() if wanted is None or not found else ()
         if not found:
-            raise InputError(_none_hidden(layers, loops()))
+            raise InputError(_none_hidden(layers, inside))
+        if inside:
+            raise InputError(
+                f"the network has parameters inside a {' and a '.join(inside)}, where no layer can be reached, beside "
+                f'{_listed(found)}; layers="hidden" records these alone, or sow all layers'
+            )
     elif wanted == "all":
         found = list(layers)
     elif wanted == "conv":
@@ -158,13 +209,23 @@ def refuse_unfit(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if layer.axes[0] < 0 and not layer.positions_merged:
             raise InputError(
-                f"layer '{layer.name}' has no axis of inputs, so that it has no patterns; leave it out with layers=[…]"
+                f"layer '{layer.name}' has no axis of inputs of its own, so that it has no patterns; leave it out with "
+                "layers=[…]"
             )
         if layer.mixed:
+            raise InputError(_mixes(layer.name, layer.mixed))
+        if layer.random:
             raise InputError(
-                f"in layer '{layer.name}' the row of an input hangs on the other inputs of its batch ({layer.mixed}), "
-                "as with batch statistics in training; give train=False, call model.eval(), or what the network takes"
+                f"random numbers enter layer '{layer.name}', as with dropout in training; give train=False, call "
+                "model.eval(), or what the network takes"
             )
+
+
+def _mixes(name: str, operation: str) -> str:
+    return (
+        f"in layer '{name}' the row of an input hangs on the other inputs of its batch ({operation}), as with batch "
+        "statistics in training; give train=False, call model.eval(), or what the network takes"
+    )
 
 
 def _named(layers: Sequence[Layer], names: Sequence[str]) -> list[Layer]:

@@ -9,6 +9,7 @@ from jaxentropy.base.markdown import extent, markdown_table
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_unreliable, judged_networks
 from jaxentropy.claims.levels import information, level, one_pattern
 from jaxentropy.claims.sentences import constant_neurons, layer_adds, monotone_counts, pair_name, widths_sentence
+from jaxentropy.claims.twins import twins_of
 from jaxentropy.claims.words import PATTERN_WORDS, counted, number_of, pattern_words
 from jaxentropy.estimators import ESTIMATOR_NAMES
 from jaxentropy.estimators.trust import MIN_INPUTS
@@ -35,7 +36,7 @@ def answer_text(profile: xr.Dataset, table: xr.Dataset, estimator: str, smallest
 
 def _neuron_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], smallest: float) -> list[str]:
     """The answers on neuron entropy."""
-    seeds = profile.sizes["seed"]
+    seeds, twins = profile.sizes["seed"], twins_of(profile)
     cells = table.neuron.isel(network=0).size
     in_all = f" in all {seeds} seeds" if seeds > 1 else ""
 
@@ -57,12 +58,12 @@ def _neuron_text(profile: xr.Dataset, table: xr.Dataset, networks: list[str], sm
     training = [f"In {answer(name)}" for name in networks[1:]]
     if "excess" in table:
         training.append(
-            f"The trained fall is larger than its twin's in {number_of(table.excess, 'more')} cells, smaller in "
+            f"{twins.larger_fall} in {number_of(table.excess, 'more')} cells, smaller in "
             f"{number_of(table.excess, 'less')}, undecided in {number_of(table.excess, 'undecided')}"
             + (f" (95 % interval of the mean over {seeds} seeds)." if seeds > 1 else " (one seed: others may differ).")
         )
     if training:
-        parts.append(" ".join(["**Is the fall due to training?**", *training]))
+        parts.append(" ".join([f"**{twins.question}**", *training]))
     return parts
 
 
@@ -104,7 +105,7 @@ def _holds_for(profile: xr.Dataset) -> str:
         return f"It holds of one population, from which inputs were drawn independently: {text}."
     return (
         "It holds for any number of inputs drawn independently of each other and of the network, so not strictly for "
-        "the images it was trained on."
+        "the inputs that it has learnt from."
     )
 
 

@@ -2,6 +2,7 @@
 
 import xarray as xr
 
+from jaxentropy.claims.twins import twins_of
 from jaxentropy.estimators.trust import TRUSTED
 
 CONFIDENCE = 0.95
@@ -25,5 +26,6 @@ def is_unreliable(profile: xr.Dataset) -> xr.DataArray:
 def judged_networks(profile: xr.Dataset) -> list[str]:
     """The network that is judged: the trained one, or the first; and its untrained twin, if there is one."""
     names = [str(name) for name in profile.network.values if name != "shuffled"]
-    main = "trained" if "trained" in names else names[0]
-    return [main, *(["untrained"] if main == "trained" and "untrained" in names else [])]
+    twins = twins_of(profile)
+    main = twins.judged if twins.judged in names else names[0]
+    return [main, *([twins.baseline] if main == twins.judged and twins.baseline in names else [])]

@@ -9,6 +9,7 @@ from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.evidence import judged_networks
 from jaxentropy.claims.levels import information, three_digits
 from jaxentropy.claims.sentences import constant_neurons, monotone_counts, pair_name, widths_sentence
+from jaxentropy.claims.twins import twins_of
 from jaxentropy.claims.words import EXACT_WORDS, counted, number_of
 
 ROUNDING = 1e-9
@@ -79,10 +80,9 @@ def exact_text(profile: xr.Dataset, table: xr.Dataset) -> str:
             claims.append(f"In the {name} network: {claim}; {mean}.")
         parts.append(" ".join(["**Does neuron entropy fall with depth?**", *claims]))
         if "excess" in table:
+            twins = twins_of(profile)
             more, less = (number_of(table.excess, word) for word in ("more", "less"))
-            parts.append(
-                f"**Is the fall due to training?** It is larger than the twin's in {more} cells, smaller in {less}."
-            )
+            parts.append(f"**{twins.question}** {twins.larger_fall} in {more} cells, smaller in {less}.")
     parts += constant_neurons(profile, table, networks, in_all)
     parts.append(information(profile))
     if profile.sizes["layer"] > 1:

@@ -8,7 +8,9 @@ import xarray as xr
 
 from jaxentropy.base.markdown import short_names
 from jaxentropy.claims.evidence import is_exact, judged_networks
+from jaxentropy.claims.twins import Twins, twins_of
 from jaxentropy.claims.words import number_of
+from jaxentropy.profiling.reading import inputs_of
 
 LONGEST_NAME = 24
 """Characters of a layer's or a class's name in a line of text."""
@@ -29,6 +31,11 @@ class Facts:
     def networks(self) -> list[str]:
         """The network that is judged, and its untrained twin if there is one."""
         return judged_networks(self.profile)
+
+    @cached_property
+    def twins(self) -> Twins:
+        """What the two are called in sentences."""
+        return twins_of(self.profile)
 
     @cached_property
     def words(self) -> xr.Dataset:
@@ -70,12 +77,12 @@ class Facts:
     def informs(self) -> bool:
         """Whether a neuron of the last layer tells more of the class than chance would."""
         own = self.profile.neuron_information.isel(layer=-1).sel(network=self.networks[0])
-        n, classes = int(self.profile.n.sum()), int((self.profile.n > 0).sum())
+        n, classes = int(inputs_of(self.profile).sum()), int((inputs_of(self.profile) > 0).sum())
         bias = 0 if self.exact else max(classes - 1, 0) / (2 * n * np.log(2))
         return bool((own - bias > (0.01 if self.exact else self._information_margin(own))).all())
 
     def _information_margin(self, information: xr.DataArray) -> xr.DataArray:
-        variance = 2 * information / (np.log(2) * int(self.profile.n.sum()))
+        variance = 2 * information / (np.log(2) * int(inputs_of(self.profile).sum()))
         return np.maximum(2 * variance**0.5, 0.01)
 
 

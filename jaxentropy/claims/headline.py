@@ -88,7 +88,7 @@ def _most_constant(facts: Facts) -> str:
     most = int(np.argmax(by_network[0][0] + by_network[0][1]))
     off = int(by_network[0][1][most] > by_network[0][0][most])
     shares = [f"{own[off][most]:.0%}".replace("%", " %") for own in by_network]
-    twin = f" (untrained {shares[1]})" if shares[1:] else ""
+    twin = f" ({facts.networks[1]} {shares[1]})" if shares[1:] else ""
     return f"{shares[0]} of {facts.layers[most]}'s neurons {('never fire', 'always fire')[off]}{twin}"
 
 
@@ -104,10 +104,10 @@ def _beside_twin(facts: Facts) -> str:
         for word, does in (("more", "deepens"), ("less", "weakens")):
             if 2 * number_of(excess, word) > excess.size:
                 share = f"{number_of(excess, word)} of {excess.size} {_STEPWISE}"
-                return f"; untrained {values}: training {does} the fall in {share}"
+                return f"; {facts.networks[1]} {values}: {facts.twins.change} {does} the fall in {share}"
     if falls and falls_too:
-        return f"; untrained it falls too ({values}), so the fall alone is no sign of training"
-    return f"; untrained it {steps_said(twin)} ({values})"
+        return f"; {facts.twins.baseline_it} falls too ({values}), so the fall alone is no sign of {facts.twins.change}"
+    return f"; {facts.twins.baseline_it} {steps_said(twin)} ({values})"
 
 
 def _level(facts: Facts) -> list[str]:
@@ -121,12 +121,12 @@ def _level(facts: Facts) -> list[str]:
         return [f"mean neuron entropy is measured, not judged: {ends}, {main}"]
     text = f"a neuron of {facts.layers[0]} has {first} bits, mean over classes"
     if twins:
-        text += f", {main}; untrained {facts.ends(twins[0])[0]}"
+        text += f", {main}; {twins[0]} {facts.ends(twins[0])[0]}"
     if "twin" in facts.table:
         words = facts.table.twin
         counts = {word: number_of(words, word) for word in ("lower", "higher", "undecided")}
         said = ", ".join(f"{word} in {count}" for word, count in counts.items() if count)
-        text += f" (trained is {said} of {words.size} classes)"
+        text += f" ({main} is {said} of {words.size} classes)"
     if has_brackets(facts.profile):
         limits = (f"{facts.mean(name, main)[0]:.1f}" for name in ("pattern_lower", "pattern_upper"))
         text += f"; the joint pattern {' to '.join(dict.fromkeys(limits))} bits"
@@ -181,10 +181,10 @@ def _information(facts: Facts) -> list[str]:
     at = facts.layers[-1]
     own, *others = (f"{facts.mean('neuron_information', name)[-1]:.2f}" for name in facts.networks)
     if others:
-        beside, direction = f"(untrained {others[0]})", facts.informs_more()
+        beside, direction = f"({facts.networks[1]} {others[0]})", facts.informs_more()
         if direction:
             does = "adds" if direction > 0 else "removes"
-            return [f"training {does} information on the class: {own} bits a neuron at {at} {beside}"]
+            return [f"{facts.twins.change} {does} information on the class: {own} bits a neuron at {at} {beside}"]
     else:
         beside = ""
     return [f"a neuron tells {own} bits on the class at {at} {beside}".rstrip()] if facts.informs() else []
@@ -217,8 +217,8 @@ def _unknown(facts: Facts, stream: Facts | None) -> list[str]:
         excess = facts.table.excess
         undecided = number_of(excess, "undecided")
         if 2 * undecided >= excess.size and facts.judges_steps:
-            parts.append(f"whether training changes the fall: undecided in {undecided} of {excess.size} {_STEPWISE}")
-    if profile.sizes["seed"] == 1 and "trained" in facts.networks:
+            parts.append(f"{facts.twins.whether_it_changes}: undecided in {undecided} of {excess.size} {_STEPWISE}")
+    if profile.sizes["seed"] == 1 and facts.twins.judged in facts.networks:
         parts.append("whether other seeds agree: there is one")
     return parts
 
@@ -316,7 +316,7 @@ def _next(facts: Facts, stream: Facts | None) -> list[str]:
     elif "excess" in facts.table and facts.judges_steps and not facts.exact:
         excess = facts.table.excess
         if 2 * number_of(excess, "undecided") >= excess.size:
-            parts.append("more seeds, to tell the trained fall from the untrained one")
+            parts.append(f"more seeds, to tell {facts.twins.two_falls}")
     return parts
 
 

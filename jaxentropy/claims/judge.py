@@ -13,9 +13,10 @@ from jaxentropy.claims.answers import answer_text
 from jaxentropy.claims.evidence import CONFIDENCE, has_brackets, is_exact, is_unreliable
 from jaxentropy.claims.exact import ROUNDING, equal_where_no_difference, exact_text, exact_words
 from jaxentropy.claims.headline import headline
+from jaxentropy.claims.twins import BASELINE, JUDGED, twins_of
 from jaxentropy.claims.words import counted, pattern_words
 from jaxentropy.estimators.trust import MIN_INPUTS
-from jaxentropy.profiling.reading import with_all_dimensions
+from jaxentropy.profiling.reading import inputs_of, with_all_dimensions
 
 _Z = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
@@ -67,7 +68,8 @@ class Verdict:
                     columns[f"neuron that is not constant, {name}"] = one.neuron_active
                 columns[f"pattern, {name}"] = pattern_words(one).sel(pair=one.step.values).rename(pair="step")
         if "excess" in self.table:
-            columns["neuron, trained − untrained"] = self.table.excess
+            twins = twins_of(self.table)
+            columns[f"neuron, {twins.judged} − {twins.baseline}"] = self.table.excess
         rows = [
             [str(step), *(counted(words.sel(step=step)) for words in columns.values())]
             for step in self.table.step.values
@@ -138,6 +140,11 @@ def verdict(
     both), excludes zero in every seed, and ``reliability`` is *usable* or better in both layers. The estimator's bias
     is not part of that interval, and neither are rare patterns that the sample missed.
 
+    Of a recording with several rows an input (``positions="each"``) all of this goes by inputs: the bootstrap resamples
+    them with their positions, 10 of them make a class, and pattern entropies are judged by one position of each (see
+    ``profile``), so that *for certain* holds for any number of independent inputs there too. The plug-in, which is of
+    all positions, has no error there: with ``estimator="plugin"`` brackets alone decide.
+
     Of an *enumeration* (a recording of every input) all is exact: a neuron entropy *falls*, *rises* or is *equal* (to
     1e-9 bits), a pattern entropy *falls exactly*, *rises exactly*, *falls by width* or is *equal*, and ``estimator``
     and ``smallest_effect`` are not looked at; *undecided* means there that seeds differ.
@@ -182,6 +189,7 @@ def verdict(
         table["excess"] = _judge_mean(full, "excess_fall", smallest_effect, "more", "less")
     if "twin_difference" in full:
         table["twin"] = _judge_mean(full, "twin_difference", smallest_effect, "higher", "lower")
+    table.attrs |= _names(full)
     return Verdict(table, answer_text(full, table, estimator, smallest_effect), headline(full, table, stream))
 
 
@@ -194,7 +202,13 @@ def _exact_verdict(full: xr.Dataset) -> Verdict:
     ):
         if of in full:
             table[name] = equal_where_no_difference(_judge_mean(full, of, ROUNDING, high, low), full[of])
+    table.attrs |= _names(full)
     return Verdict(table, exact_text(full, table), headline(full, table))
+
+
+def _names(profile: xr.Dataset) -> dict[str, str]:
+    """The attributes by which a table knows how its networks are called, as the profile does."""
+    return {name: str(profile.attrs[name]) for name in (JUDGED, BASELINE) if name in profile.attrs}
 
 
 _FALLS = [f"neuron_fall{kind}{ending}" for kind in ("", "_active") for ending in ("", "_bias", "_se")]
@@ -212,7 +226,9 @@ def _checked(profile: xr.Dataset) -> xr.Dataset:
                 "with bootstrap > 0"
             )
         raise InputError(_EARLIER)
-    full = profile if "copies" in profile else profile.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
+    # what is judged goes by inputs, whatever the rows are
+    full = profile.assign(n=inputs_of(profile)).drop_vars("inputs", errors="ignore")
+    full = full if "copies" in full else full.assign(copies=("class", np.zeros(profile.sizes["class"], bool)))
     full = with_all_dimensions(full.set_coords(["n", "copies"]))
     if could_resample and full.sizes["layer"] > 1 and not set(_FALLS) <= set(full.data_vars):
         raise InputError(_EARLIER)

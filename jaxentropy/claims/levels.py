@@ -3,6 +3,7 @@
 import xarray as xr
 
 from jaxentropy.claims.evidence import has_brackets
+from jaxentropy.claims.twins import twins_of
 from jaxentropy.claims.words import number_of
 from jaxentropy.estimators import ESTIMATOR_NAMES
 
@@ -31,12 +32,13 @@ def level(profile: xr.Dataset, table: xr.Dataset, networks: list[str]) -> str:
             f"neurons never fire {', '.join(silent)}."
         )
     if "twin" in table:
+        twins = twins_of(profile)
         counts = (
-            f"lower than its untrained twin's for {number_of(words, 'lower')} of {words.size} classes, higher for "
+            f"lower than {twins.of_baseline} for {number_of(words, 'lower')} of {words.size} classes, higher for "
             f"{number_of(words, 'higher')}, undecided for {number_of(words, 'undecided')} at {layer}"
             for layer, words in ((layer, table.twin.sel(layer=layer)) for layer in layers)
         )
-        parts.append(f"The trained network's is {'; '.join(counts)}.")
+        parts.append(f"The {twins.judged} network's is {'; '.join(counts)}.")
     return " ".join(parts)
 
 

@@ -28,13 +28,14 @@ class Counting:
     quantizer: Quantizer
     mesh: jax.sharding.Mesh | None
     seed: int
+    positions: str | None = None
 
     def bits(self, variables: Any, batches: Iterable[tuple[Any, Any]], names: Sequence[str]) -> Recording | None:
         """The Recording of these batches; None if there are none."""
         for first in (every := iter(batches)):
             return record(
                 self.apply_fn, variables, chain([first], every), layers=self.layers, quantizer=self.quantizer,
-                class_names=names, mesh=self.mesh,
+                class_names=names, mesh=self.mesh, positions=self.positions,
             )  # fmt: skip
         return None
 
@@ -42,8 +43,8 @@ class Counting:
         """The Tally of these batches."""
         gathered = Gathered(batches)
         (inputs, _), batches = peeked(batches)
-        order = layers_of(self.apply_fn, variables, inputs, self.layers)
-        step = _Counts(*order, self.apply_fn, self.quantizer, len(names), self.seed)
+        order = layers_of(self.apply_fn, variables, inputs, self.layers, self.positions)
+        step = _Counts(*order, self.apply_fn, self.quantizer, self.positions, len(names), self.seed)
         carry = tuple(no_neurons(len(names), words_for(width), np.iinfo(np.int32).max) for width in step.widths)
         checked = ((x, checked_labels(np.asarray(y), len(names))) for x, y in batches)
         totals = carry

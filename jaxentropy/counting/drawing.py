@@ -105,7 +105,7 @@ class _Budget:
 
 def _key(own: Counting, given: Any, stream: Stream, recorded: int, draws: int) -> str:
     """What finished draws depend on: settings, arrays, and what the stream and the network compute from them."""
-    found = hashlib.sha256(repr((own.layers, own.quantizer, own.seed, recorded, draws)).encode())
+    found = hashlib.sha256(repr((own.layers, own.quantizer, own.seed, own.positions, recorded, draws)).encode())
     found.update(repr((stream.text, stream.class_names, stream.seed)).encode())
     number = jax.ShapeDtypeStruct((1, 2), jnp.uint32)
     # the program's text has every constant in it, and no names of files

@@ -80,7 +80,12 @@ class Tally:
 
     @classmethod
     def of(cls, recording: Recording, seed: int = 0) -> "Tally":
-        """The Tally of a recording, from its bits."""
+        """The Tally of a recording, from its bits; InputError if it has several rows an input (``clusters``)."""
+        if recording.clusters is not None:
+            raise InputError(
+                "Tally.of: this recording has several rows an input (positions='each'), whose errors and bounds need "
+                "the bits; keep the recording, or make one with a row an input (positions='any', 'mean' or 'flatten')"
+            )
         on, prints = [], []
         for words, width in zip(recording.words, recording.widths, strict=True):
             own_prints, own_on = hash_and_count(words, recording.labels, recording.num_classes, width, seed)

@@ -31,6 +31,7 @@ def tally(
     meta: Mapping[str, Any] | None = None,
     mesh: jax.sharding.Mesh | None = None,
     seed: int = 0,
+    positions: str | None = None,
     until: Any = None,
     recorded: int = RECORDED,
     checkpoints: str | os.PathLike | None = None,
@@ -62,6 +63,8 @@ def tally(
         meta: stored with the counts (JSON values).
         mesh: devices of this process that share every batch; by default one device.
         seed: of the fingerprints.
+        positions: what becomes of layers with positions: ``"flatten"``, ``"any"`` or ``"mean"``, as for ``record``. Not
+            ``"each"``: errors and bounds of its rows go by inputs, and need the bits.
         until: of a stream, how many draws of each class; or ``je.Until(...)``: until brackets part, or are narrow.
         recorded: of a stream, so many further draws of each class are recorded with their bits, for upper bounds; they
             are not among the counted ones. Models are fitted to half of them, and the other half is read.
@@ -70,13 +73,18 @@ def tally(
         progress: show a progress bar on standard error.
 
     Raises:
-        InputError: as ``record``; labels that are no class; batches without ``class_names``; a stream without
-            ``until``; a folder with checkpoints of other settings.
+        InputError: as ``record``; ``positions="each"``; labels that are no class; batches without
+            ``class_names``; a stream without ``until``; a folder with checkpoints of other settings.
 
     Warns:
         ConstantLayerWarning: as ``record``.
     """
-    settings = Counting(apply_fn, layers, quantizer, mesh, seed)
+    if positions == "each":
+        raise InputError(
+            "tally: positions='each' has several rows an input, whose errors and bounds need the bits; use je.record, "
+            "or one row an input (positions='any', 'mean' or 'flatten')"
+        )
+    settings = Counting(apply_fn, layers, quantizer, mesh, seed, positions)
     if isinstance(batches, Stream):
         if class_names is not None or until is None:
             raise InputError(
@@ -89,4 +97,5 @@ def tally(
         counted = settings.count(variables, batches, [str(name) for name in class_names], progress)
     patterns = [one_pattern_counted(on, counted.n) for on in counted.on]
     warn_of_constant(counted.layers, patterns, counted.n, quantizer)
-    return replace(counted, meta={"quantizer": repr(quantizer), **(meta or {}), **counted.meta})
+    header = {"quantizer": repr(quantizer), **({"positions": positions} if positions else {})}
+    return replace(counted, meta={**header, **(meta or {}), **counted.meta})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.datasets.labels import check_classes, classes_of
 
 SPLITS = ("train", "test", "all")
 _SPLIT_SEED = 20190514
@@ -28,6 +29,8 @@ class Dataset:
         train_labels, test_labels: ``int32[n]``, ``0 .. len(class_names) - 1``.
         class_names: a name for each class.
         exhaustive: training and test images together are every input there is, each once.
+        pixel_mean, pixel_scale: what was subtracted from each pixel, and what it was then divided by.
+        split_source: where the split into training and test set came from, in words.
     """
 
     name: str
@@ -37,6 +40,9 @@ class Dataset:
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     exhaustive: bool = False
+    pixel_mean: float = 0.0
+    pixel_scale: float = 1.0
+    split_source: str = "training and test set as they were given"
 
     def batches(self, split: str, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Images and labels of ``train``, ``test`` or ``all`` in order, ``size`` at a time, the last batch shorter."""
@@ -47,6 +53,10 @@ class Dataset:
         for start in range(0, len(labels), size):
             yield images[start : start + size], labels[start : start + size]
 
+    def preparation(self) -> dict[str, float | str]:
+        """What was done to the data before any network saw them: attributes of the results."""
+        return {"pixel_mean": self.pixel_mean, "pixel_scale": self.pixel_scale, "split_source": self.split_source}
+
     def digest(self) -> str:
         """A fingerprint of all images and labels: another data set under the same name has another."""
         total = hashlib.sha256()
@@ -56,8 +66,12 @@ class Dataset:
         return total.hexdigest()[:16]
 
 
-def split_off_test(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
+def split_off_test(
+    name: str, images: np.ndarray, labels: np.ndarray, *, class_names: tuple[str, ...] | None = None
+) -> Dataset:
     """A fifth of each class, chosen by a fixed seed, becomes the test set."""
+    [labels], names = classes_of(name, [labels], class_names)
+    check_pair(name, "images", images, labels)
     rng = np.random.default_rng(_SPLIT_SEED)
     train, test = [], []
     for c in np.unique(labels):
@@ -66,7 +80,17 @@ def split_off_test(name: str, images: np.ndarray, labels: np.ndarray) -> Dataset
         test.append(members[:cut])
         train.append(members[cut:])
     chosen = [np.sort(np.concatenate(part)) for part in (train, test)]
-    return standardised_dataset(name, *(a[part] for part in chosen for a in (images, labels)))
+    if not len(chosen[1]):
+        raise InputError(
+            f"data set {name}: there are no test images, since no class has the 5 images of which a fifth is one; give "
+            "more, or a test set of your own"
+        )
+    return standardised_dataset(
+        name,
+        *(a[part] for part in chosen for a in (images, labels)),
+        class_names=names,
+        split_source=f"a fifth of each class to test, by the fixed seed {_SPLIT_SEED}",
+    )
 
 
 def standardised_dataset(
@@ -77,21 +101,20 @@ def standardised_dataset(
     test_labels: np.ndarray,
     *,
     class_names: tuple[str, ...] | None = None,
+    split_source: str = "training and test set as the source has them",
 ) -> Dataset:
     """A checked Dataset of these arrays, standardised by the training images."""
+    (train_labels, test_labels), names = classes_of(name, [train_labels, test_labels], class_names)
     check_pair(name, "training images", train_images, train_labels)
     check_pair(name, "test images", test_images, test_labels)
     if train_images.shape[1:] != test_images.shape[1:]:
         raise InputError(
             f"data set {name}: training images are {train_images.shape[1:]}, test images {test_images.shape[1:]}"
         )
-    largest = int(max(train_labels.max(), test_labels.max()))
-    names = class_names or tuple(str(c) for c in range(largest + 1))
-    if largest >= len(names):
-        raise InputError(f"data set {name}: a label is {largest}, but there are {len(names)} classes")
     mean, deviation = float(train_images.mean()), float(train_images.std())
     if deviation == 0:
         raise InputError(f"data set {name}: all training pixels are {mean:g}; there is nothing to learn from")
+    check_classes(name, train_labels, test_labels, names)
 
     def standardised(images: np.ndarray) -> np.ndarray:
         images = images[..., None] if images.ndim == 3 else images
@@ -104,22 +127,25 @@ def standardised_dataset(
         standardised(test_images),
         test_labels.astype(np.int32),
         names,
+        pixel_mean=mean,
+        pixel_scale=deviation,
+        split_source=split_source,
     )
 
 
 def check_pair(name: str, what: str, images: np.ndarray, labels: np.ndarray) -> None:
-    """InputError unless these are images, and a label for each."""
+    """InputError unless these are images, and a class number for each."""
     if images.ndim not in (3, 4) or not np.issubdtype(images.dtype, np.number):
         raise InputError(
             f"data set {name}: the {what} are {images.dtype}{list(images.shape)}; "
             "expected numbers [n, height, width] or [n, height, width, channel]"
         )
-    if labels.ndim != 1 or len(labels) != len(images) or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim != 1 or len(labels) != len(images):
         raise InputError(
             f"data set {name}: {len(images)} {what} and labels {labels.dtype}{list(labels.shape)}; "
-            "expected as many whole numbers as images"
+            "expected a label for each image"
         )
-    if not len(labels) or labels.min() < 0:
-        raise InputError(f"data set {name}: there are no {what}, or a label is negative")
+    if not images.size:
+        raise InputError(f"data set {name}: there are no {what}")
     if np.issubdtype(images.dtype, np.floating) and not np.isfinite(images).all():
         raise InputError(f"data set {name}: the {what} hold NaN or infinite values")

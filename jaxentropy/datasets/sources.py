@@ -4,17 +4,30 @@ import gzip
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import open_npz
-from jaxentropy.datasets.dataset import Dataset, check_pair, split_off_test, standardised_dataset
+from jaxentropy.datasets.arrays import FORMATS, load_arrays
+from jaxentropy.datasets.dataset import Dataset, split_off_test, standardised_dataset
+from jaxentropy.datasets.folder import load_folder
 from jaxentropy.datasets.tasks import load_task
 from jaxentropy.datasets.tfds import load_tfds
 
-NAMES = ("mnist5k", "fashion-mnist", "fashion-mnist:FOLDER", "idx:FOLDER", "npz:FILE", "tfds:NAME", "task:NAME:SIZE")
+NAMES = (
+    "mnist5k",
+    "fashion-mnist",
+    "fashion-mnist:FOLDER",
+    "folder:DIR",
+    "npz:FILE",
+    "hdf5:FILE",
+    "zarr:FILE",
+    "idx:FOLDER",
+    "tfds:NAME",
+    "task:NAME:SIZE",
+)
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
 _FASHION_CLASSES = (
     "T-shirt",
@@ -41,11 +54,14 @@ def load(name: str, *, download: bool = False) -> Dataset:
     - ``fashion-mnist``: the IDX files of Debian's package dataset-fashion-mnist (``fashion-mnist:FOLDER`` for others).
     - ``idx:FOLDER``: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
       ``t10k-labels-idx1-ubyte``, each plain or with ``.gz``.
-    - ``npz:FILE``: arrays ``x_train, y_train, x_test, y_test``, or ``images, labels``, of which a fifth of each class
-      becomes the test set.
-    - ``tfds:NAME``: of TensorFlow Datasets (the extra ``tfds``), prepared on this machine in a format that needs no
-      TensorFlow; fetched only with ``download=True``.
-
+    - ``folder:DIR``: images in a folder for each class, ``DIR/train/CLASS/*.png`` and ``DIR/test/CLASS/*.png`` (or any
+      other format that Pillow reads), or ``DIR/CLASS/*.png``, of which a fifth of each class becomes the test set.
+      ``folder:DIR?size=32`` scales images and cuts them at the centre to 32 × 32.
+    - ``npz:FILE``, ``hdf5:FILE``, ``zarr:FILE`` (the extra ``zarr``): arrays ``x_train, y_train, x_test, y_test``, or
+      ``images, labels``, of which a fifth of each class becomes the test set. Labels are numbers ``0 .. classes - 1``,
+      or strings.
+    - ``tfds:NAME``: of TensorFlow Datasets (the extra ``tfds``), prepared on this machine as ``array_record``, which
+      needs no TensorFlow; fetched only with ``download=True``. ``?size=32`` as above.
     - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``: every input there is, half of them to train
       on; entropies over all of them are exact.
 
@@ -53,17 +69,28 @@ def load(name: str, *, download: bool = False) -> Dataset:
         InputError: an unknown name, or a data set that is not there (with the way to get it) or is damaged.
     """
     kind, _, where = name.partition(":")
+    sized = _sized(name, where) if kind in ("folder", "tfds") else (where, None)
     loaders: dict[str, Callable[[], Dataset]] = {
         "mnist5k": lambda: _mnist5k(name),
         "fashion-mnist": lambda: _idx(name, Path(where or _FASHION_FOLDER), _FASHION_CLASSES),
+        "folder": lambda: load_folder(name, Path(sized[0]), sized[1]),
         "idx": lambda: _idx(name, Path(where)),
-        "npz": lambda: _npz(name, Path(where)),
-        "tfds": lambda: load_tfds(name, where, download),
+        "tfds": lambda: load_tfds(name, sized[0], download, sized[1]),
         "task": lambda: load_task(name, where),
-    }
-    if kind not in loaders or (kind in ("idx", "npz", "tfds", "task") and not where):
+    } | {own: partial(load_arrays, name, own, Path(where)) for own in FORMATS}
+    if kind not in loaders or (kind not in ("mnist5k", "fashion-mnist") and not sized[0]):
         raise InputError(f"unknown data set '{name}'; choose from {', '.join(NAMES)}")
     return loaders[kind]()
+
+
+def _sized(name: str, where: str) -> tuple[str, int | None]:
+    """What is before ``?size=32``, and the size, if there is one."""
+    before, asked, size = where.rpartition("?size=")
+    if not asked:
+        return where, None
+    if not (size.isascii() and size.isdigit() and int(size)):
+        raise InputError(f"data set {name}: the size is '{size}'; expected a number of pixels, such as ?size=32")
+    return before, int(size)
 
 
 def _mnist5k(name: str) -> Dataset:
@@ -99,20 +126,3 @@ def _read_idx(folder: Path, stem: str, remedy: str) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (OSError, EOFError, struct.error, ValueError, zlib.error) as error:
         raise InputError(f"{path} is damaged ({error}); {remedy}") from error
-
-
-def _npz(name: str, path: Path) -> Dataset:
-    with open_npz(
-        path,
-        missing=f"no file {path}; give --dataset npz:FILE with an existing .npz",
-        damaged=f"{path} is damaged or not an .npz of plain arrays",
-    ) as file:
-        if {"x_train", "y_train", "x_test", "y_test"} <= set(file):
-            return standardised_dataset(name, *(file[key] for key in ("x_train", "y_train", "x_test", "y_test")))
-        if {"images", "labels"} <= set(file):
-            check_pair(name, "images", file["images"], file["labels"])
-            return split_off_test(name, file["images"], file["labels"])
-        raise InputError(
-            f"{path} holds {', '.join(file) or 'nothing'}; expected x_train, y_train, x_test, y_test, "
-            "or images and labels"
-        )

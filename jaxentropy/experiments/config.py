@@ -31,8 +31,10 @@ class Config:
     """Settings of a run. What is left out takes the model's own default."""
 
     dataset: str = "mnist5k"
-    """Inputs and labels: mnist5k, fashion-mnist, idx:FOLDER, npz:FILE, tfds:NAME, or a task of which every input is
-    listed: task:modular-addition:97, task:parity:10, task:majority:9."""
+    """Inputs and labels: mnist5k, fashion-mnist; folder:DIR (DIR/CLASS/*.png, or DIR/train/CLASS/*.png and
+    DIR/test/CLASS/*.png; folder:DIR?size=32 scales and cuts); npz:FILE, hdf5:FILE, zarr:FILE (x_train, y_train, x_test,
+    y_test); idx:FOLDER; tfds:NAME; or a task of which every input is listed: task:modular-addition:97, task:parity:10,
+    task:majority:9."""
     model: tuple[str, ...] = ("mlp", "cnn")
     """Which networks: mlp, cnn, or both."""
     widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
@@ -46,7 +48,7 @@ class Config:
     epochs: Annotated[int | None, _by_model("INT", "15, cnn 5")] = None
     """Passes over the training images."""
     seeds: Annotated[int | None, _by_model("INT", "5, cnn 3")] = None
-    """Networks to train, each from its own seed."""
+    """Networks to train, each from its own seed. A folder with fewer of them gets those that are missing."""
     seed: int = 0
     """The first of the seeds; also seeds the shuffled labels and the bootstrap."""
     batch_size: int = 64

@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from jaxentropy.base.errors import InputError
-from jaxentropy.base.files import open_npz
 from jaxentropy.base.streams import Stream
 from jaxentropy.base.together import together
 from jaxentropy.capture import sown
 from jaxentropy.counting.tallying import RECORDED, tally
 from jaxentropy.datasets import Dataset, load
 from jaxentropy.datasets.augment import Augment
+from jaxentropy.experiments.activations import read_activations, read_twins
 from jaxentropy.experiments.config import Config
 from jaxentropy.networks.models import CNN, MLP
 from jaxentropy.networks.training import Recipe, Trained, train
@@ -28,7 +27,15 @@ from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
-from jaxentropy.reports.folder import PROFILE, RECORDINGS, STREAMED, claim, refuse_other, refuse_other_data
+from jaxentropy.reports.folder import (
+    PROFILE,
+    RECORDINGS,
+    STREAMED,
+    claim,
+    refuse_fewer,
+    refuse_other,
+    refuse_other_data,
+)
 
 _RECORD_BATCH = 1000
 _BRACKETS = "brackets"
@@ -45,7 +52,8 @@ def run(
 ) -> dict[str, xr.Dataset]:
     """Train the networks and their untrained twins, record, profile, judge and draw, into the folder ``out``.
 
-    What is there already is not made again: a killed run goes on where it was.
+    What is there already is not made again: a killed run goes on where it was, and a run with more seeds than before
+    trains those that are missing.
 
     Args:
         config: the settings.
@@ -64,7 +72,11 @@ def run(
     parts = config.parts()
     several = len(parts) > 1
     whole = config if several else next(iter(parts.values()))
-    refuse_other(out, "run", dataclasses.asdict(whole))
+    folders = {name: out / name if several else out for name in parts}
+    refuse_other(out, "run", dataclasses.asdict(whole), may_differ=("seeds",))
+    for name, one in parts.items():
+        assert one.seeds is not None
+        refuse_fewer(folders[name], "seeds", one.seeds)
     data = {}
     for one in parts.values():  # what does not fit fails before anything is written
         if one.dataset not in data:
@@ -78,17 +90,14 @@ def run(
     if several:
         claim(out, "run", dataclasses.asdict(config) | {"parts": list(parts), "data": main})
     return together(
-        {
-            name: partial(_part, one, data[one.dataset], out / name if several else out, progress, say)
-            for name, one in parts.items()
-        }
+        {name: partial(_part, one, data[one.dataset], folders[name], progress, say) for name, one in parts.items()}
     )
 
 
 def _part(config: Config, data: Dataset, folder: Path, progress: bool, say: Callable[[str], None]) -> xr.Dataset:
-    """The profile of one network of a run; read, if it is there already."""
-    if (folder / PROFILE).exists():
-        return load_profile(folder / PROFILE)
+    """The profile of one network of a run; read, if it is there already and has all seeds."""
+    if (folder / PROFILE).exists() and (there := load_profile(folder / PROFILE)).sizes["seed"] == config.seeds:
+        return there
     claim(folder, "run", dataclasses.asdict(config) | {"data": data.digest()})
     found, streamed = _profiles(config, data, folder, progress, say)
     if streamed is not None:
@@ -103,6 +112,7 @@ def analyze(
     file: str | os.PathLike,
     out: str | os.PathLike,
     *,
+    untrained: str | os.PathLike | None = None,
     shuffles: int,
     bootstrap: int,
     seed: int,
@@ -110,52 +120,30 @@ def analyze(
     layers: tuple[str, ...] | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Profile activations (an ``.npz`` of arrays and labels) or a saved Recording, into the folder ``out``.
+    """Profile activations (arrays and labels, ``.npz`` or HDF5) or a saved Recording, into the folder ``out``.
+
+    With ``untrained``, a second such file, both networks are profiled together, as ``run`` does with its twins.
 
     Raises:
-        InputError: a file that is neither, or a folder that is not ours.
+        InputError: a file that is neither, two that differ in layers or inputs, or a folder that is not ours.
     """
     file, out = Path(file), Path(out)
     settings = {"file": str(file), "shuffles": shuffles, "bootstrap": bootstrap, "seed": seed, "bounds": bounds}
     settings |= {} if layers is None else {"layers": layers}
+    settings |= {} if untrained is None else {"untrained": str(untrained)}
     refuse_other(out, "analyze", settings)
-    recording = read_activations(file, layers)
-    result = profile(
-        {"recorded": recording}, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress
-    )
-    result.attrs["subject"] = f"Activation patterns of {file.name}"
+    if untrained is None:
+        recordings = {"recorded": read_activations(file, layers)}
+    else:
+        recordings = read_twins(file, Path(untrained), layers)
+    result = profile(recordings, shuffles=shuffles, bootstrap=bootstrap, seed=seed, bounds=bounds, progress=progress)
+    twin = "" if untrained is None else f", untrained {Path(untrained).name}"
+    result.attrs["subject"] = f"Activation patterns of {file.name}{twin}"
     claim(out, "analyze", settings)
-    recording.save(out / RECORDINGS / "recorded.npz")
+    for name, recording in recordings.items():
+        recording.save(out / RECORDINGS / f"{name}.npz")
     save_profile(result, out / PROFILE)
     return result
-
-
-def read_activations(file: Path, layers: tuple[str, ...] | None = None) -> Recording:
-    """A Recording from its own file, or from an ``.npz`` of ``labels`` and one array ``[n, neurons]`` a layer.
-
-    ``layers`` says which arrays are layers, in the order of depth; a Recording has its own order.
-    """
-    with open_npz(
-        file,
-        missing=f"no file {file}; expected an .npz of activations and labels, or a recording",
-        damaged=f"{file} is damaged or not an .npz of plain arrays",
-    ) as arrays:
-        if "header" in arrays:
-            if layers is not None:
-                raise InputError(f"{file} is a recording, whose layers have their order; leave --layers out")
-            return Recording.load(file)
-        if "labels" not in arrays:
-            raise InputError(
-                f"{file} has no labels, only {', '.join(arrays) or 'nothing'}; "
-                "save them with the layers: np.savez(file, labels=labels, fc1=..., fc2=...)"
-            )
-        activations = {name: arrays[name] for name in arrays if name != "labels"}
-        try:
-            return Recording.from_activations(
-                activations, arrays["labels"], meta={"network": "recorded"}, layers=layers
-            )
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from error
 
 
 def build(config: Config, num_classes: int) -> nn.Module:
@@ -202,10 +190,10 @@ def _profiles(
     channels = f"{'-'.join(map(str, config.channels))} channels, " if isinstance(model, CNN) else ""
     network = f"{name} ({channels}FC {'-'.join(map(str, config.widths or ()))}, {config.activation})"
     result.attrs["subject"] = f"{network} on {config.dataset}, {_which(config.split)}"
-    result.attrs["backend"] = jax.default_backend()
+    result.attrs |= {"backend": jax.default_backend()} | data.preparation()
     streamed = _streamed(config, model, data, networks, folder, progress, say)
     if streamed is not None:
-        streamed.attrs["subject"] = f"{network} on {streamed.attrs['population_text']}"
+        streamed.attrs |= {"subject": f"{network} on {streamed.attrs['population_text']}"} | data.preparation()
     return _with_history(result, networks), streamed
 
 
@@ -249,10 +237,12 @@ def _streamed(
     progress: bool,
     say: Callable[[str], None],
 ) -> xr.Dataset | None:
-    """The profile of the first seed and its untrained twin over a stream, if one is asked for."""
+    """The profile of the first seed and its untrained twin over a stream, if one is asked for; read, if it is there."""
     stream = stream_of(config, data)
     if stream is None:
         return None
+    if (folder / STREAMED).exists():
+        return load_profile(folder / STREAMED)
     assert config.draws is not None
     say(f"drawing {config.draws} of {stream.text}")
     untrained, trained = networks.of_seed(0)

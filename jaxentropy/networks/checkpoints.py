@@ -14,7 +14,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 
 class State(NamedTuple):
-    """What training changes: variables and the optimiser's state, with a leading seed axis on every leaf."""
+    """What the training of one seed changes: variables and the optimiser's state."""
 
     variables: Any
     optimiser: Any
@@ -25,7 +25,7 @@ def _shapes(tree: Any) -> list[tuple[int, ...]]:
 
 
 class Checkpoints:
-    """The folder that holds the newest state of a training."""
+    """The folder that holds the newest state of one seed's training."""
 
     def __init__(self, folder: str | os.PathLike):
         import orbax.checkpoint as ocp

@@ -1,10 +1,11 @@
-"""One optax loop for several seeds at once; it gives back the untrained twins too, and goes on where it was."""
+"""One optax loop for several seeds; it gives back the untrained twins too, and goes on where it was."""
 
 import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -74,12 +75,16 @@ def train(
 ) -> Trained:
     """Train ``model`` from each seed; the same seeds and settings give the same numbers.
 
+    On a processor a seed's numbers do not depend on the seeds beside it. On an accelerator seeds share a program, whose
+    rounding may change with their number.
+
     Args:
         model: a Linen module from images to logits.
         data: training and test set.
         seeds: one network each; a seed fixes the initial weights and the order of the images.
         recipe: epochs, batch size, learning rate.
-        checkpoints: a folder (orbax) that the state is saved to and resumed from; a finished training is not run again.
+        checkpoints: a folder (orbax) that the state of each seed is saved to and resumed from; a finished training is
+            not run again.
         progress: show a progress bar with loss and accuracy on standard error.
 
     Raises:
@@ -87,63 +92,121 @@ def train(
     """
     if not seeds:
         raise InputError("train: no seeds; expected at least one")
+    steps = len(data.train_labels) // min(recipe.batch_size, len(data.train_labels))
+    optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, max(1, recipe.epochs * steps)))
+    initial = _initial(model, optimiser, seeds, data.train_images[:1])
+    stores = [None if checkpoints is None else Checkpoints(Path(checkpoints) / f"seed{seed:03d}") for seed in seeds]
+    networks = [
+        _Network.restored(seed, state, recipe.epochs, store)
+        for seed, state, store in zip(seeds, initial, stores, strict=True)
+    ]
+    if any(network.epoch < recipe.epochs for network in networks):
+        _train(model, optimiser, data, recipe, networks, progress)
+    for store in stores:
+        if store is not None:
+            store.close()
+    variables = [(before.variables, network.state.variables) for before, network in zip(initial, networks, strict=True)]
+    return Trained(*jax.jit(_stacked)(variables), *(np.stack([n.history[name] for n in networks]) for name in _HISTORY))
+
+
+@dataclass
+class _Network:
+    """The training of one seed: how far it is, and where it is kept."""
+
+    seed: int
+    state: State
+    history: dict[str, np.ndarray]
+    store: Checkpoints | None
+    epoch: int = 0
+
+    @classmethod
+    def restored(cls, seed: int, initial: State, epochs: int, store: Checkpoints | None) -> "_Network":
+        """As the newest checkpoint has it, or before the first step."""
+        history = {name: np.full(epochs, np.nan, np.float32) for name in _HISTORY}
+        if store is None:
+            return cls(seed, initial, history, store)
+        epoch, state, history = store.restore(initial, history)
+        return cls(seed, state, history, store, epoch)
+
+    def advance(self, state: State, *results: Any) -> None:
+        """Another epoch is done, with these values of the history."""
+        self.state = state
+        for name, value in zip(_HISTORY, results, strict=True):
+            self.history[name][self.epoch] = value
+        self.epoch += 1
+        if self.store is not None:
+            self.store.save(self.epoch, state, self.history, last=self.epoch == len(self.history[_HISTORY[0]]))
+
+
+def _train(
+    model: nn.Module,
+    optimiser: optax.GradientTransformation,
+    data: Dataset,
+    recipe: Recipe,
+    networks: list[_Network],
+    progress: bool,
+) -> None:
+    """Train these networks to the end, those that are equally far together."""
     size = min(recipe.batch_size, len(data.train_labels))
     steps = len(data.train_labels) // size
-    optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, max(1, recipe.epochs * steps)))
-    state = _initial(model, optimiser, seeds, data.train_images[:1])
-    untrained = jax.tree.map(jnp.copy, state.variables)
-    history = {name: np.full((len(seeds), recipe.epochs), np.nan, np.float32) for name in _HISTORY}
-    store = Checkpoints(checkpoints) if checkpoints is not None else None
-    start = 0
-    if store is not None:
-        start, state, history = store.restore(state, history)
-    if start < recipe.epochs:
-        run_epoch = _epoch_runner(model, optimiser, data)
-        test = jnp.asarray(data.test_images), jnp.asarray(data.test_labels)
-        with tqdm(
-            total=recipe.epochs * steps * len(seeds),
-            initial=start * steps * len(seeds),
-            desc=f"training {type(model).__name__}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
-            unit="step",
-            disable=not progress,
-        ) as bar:
+    run_epoch = _epoch_runner(model, optimiser, data)
+    test = jnp.asarray(data.test_images), jnp.asarray(data.test_labels)
+    with tqdm(
+        total=recipe.epochs * steps * len(networks),
+        initial=sum(network.epoch for network in networks) * steps,
+        desc=f"training {type(model).__name__}, {len(networks)} seed{'s' if len(networks) > 1 else ''}",
+        unit="step",
+        disable=not progress,
+    ) as bar:
+        for start in sorted({network.epoch for network in networks}):
+            group = [network for network in networks if network.epoch == start]
             for epoch in range(start, recipe.epochs):
-                orders = np.stack([_order(seed, epoch, len(data.train_labels))[: steps * size] for seed in seeds])
-                state, loss, accuracy = run_epoch(state, orders.reshape(len(seeds), steps, size), bar)
-                test_accuracy = [accuracy_of(model, own, *test) for own in _by_seed(state.variables, len(seeds))]
-                for name, values in zip(_HISTORY, (loss, accuracy, test_accuracy), strict=True):
-                    history[name][:, epoch] = values
-                bar.set_postfix(loss=f"{np.mean(loss):.3f}", test_accuracy=f"{np.mean(test_accuracy):.3f}")
-                if store is not None:
-                    store.save(epoch + 1, state, history, last=epoch + 1 == recipe.epochs)
-    if store is not None:
-        store.close()
-    return Trained(untrained, state.variables, *(history[name] for name in _HISTORY))
+                orders = np.stack([_order(n.seed, epoch, len(data.train_labels))[: steps * size] for n in group])
+                states, loss, accuracy = run_epoch(
+                    [n.state for n in group], orders.reshape(len(group), steps, size), bar
+                )
+                tested = [accuracy_of(model, state.variables, *test) for state in states]
+                for network, state, *results in zip(group, states, loss, accuracy, tested, strict=True):
+                    network.advance(state, *results)
+                bar.set_postfix(loss=f"{np.mean(loss):.3f}", test_accuracy=f"{np.mean(tested):.3f}")
 
 
-def _initial(model: nn.Module, optimiser: optax.GradientTransformation, seeds: tuple[int, ...], images: Any) -> State:
-    """The state of every seed before the first step."""
+def _initial(
+    model: nn.Module, optimiser: optax.GradientTransformation, seeds: tuple[int, ...], images: Any
+) -> list[State]:
+    """The state of each seed before the first step."""
 
     def initial(seed):
         variables = {"params": model.init(jax.random.key(seed), jnp.asarray(images))["params"]}
         return State(variables, optimiser.init(variables))
 
-    # run once: optimising the program takes three times as long as running it
-    compiled = jax.jit(jax.vmap(initial), compiler_options={"xla_backend_optimization_level": 0})
-    return compiled(jnp.asarray(seeds))
+    # run once a seed: optimising the program takes three times as long as running it
+    compiled = jax.jit(initial, compiler_options={"xla_backend_optimization_level": 0})
+    return [compiled(jnp.asarray(seed)) for seed in seeds]
 
 
 def _epoch_runner(model: nn.Module, optimiser: optax.GradientTransformation, data: Dataset) -> Callable:
-    """An epoch of all seeds: one scan, or a loop of steps."""
-    # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
-    scanned = isinstance(model, MLP) or jax.default_backend() != "cpu"
+    """An epoch of several seeds: on an accelerator in one program, on a processor one after another.
+
+    On a processor seeds in one program are no faster, since the matrix products of one seed fill it, and the rounding
+    would depend on whether there is one seed or more.
+    """
     step = partial(_step, model, optimiser, jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
-    return _scanned_epoch(step) if scanned else _looped_epoch(step)
+    if jax.default_backend() != "cpu":
+        return _scanned_epoch(step)
+    # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
+    run_seed = _scanned_epoch(step) if isinstance(model, MLP) else _looped_epoch(step)
+
+    def run(states, orders, bar):
+        results = [run_seed([state], rows[None], bar) for state, rows in zip(states, orders, strict=True)]
+        return [[value for [value] in part] for part in zip(*results, strict=True)]
+
+    return run
 
 
-def _by_seed(tree: Any, seeds: int) -> list[Any]:
-    """The tree of each seed, without the seed axis."""
-    return [jax.tree.map(lambda a, i=i: a[i], tree) for i in range(seeds)]
+def _stacked(trees: list[Any]) -> Any:
+    """One tree, with a leading axis on every leaf."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def accuracy_of(model: nn.Module, variables: Any, images: Any, labels: Any, batch_size: int = 1000) -> float:
@@ -184,40 +247,30 @@ def _scanned_epoch(step: Callable) -> Callable:
     """All seeds and all steps of an epoch in one compiled program."""
 
     @jax.jit
-    def compiled(state, orders):
-        state, (loss, accuracy) = jax.vmap(lambda s, rows: jax.lax.scan(step, s, rows))(state, orders)
-        return state, loss.mean(1), accuracy.mean(1)
+    def compiled(states, orders):
+        state, (loss, accuracy) = jax.vmap(lambda s, rows: jax.lax.scan(step, s, rows))(_stacked(states), orders)
+        return [jax.tree.map(lambda a, i=i: a[i], state) for i in range(len(states))], loss.mean(1), accuracy.mean(1)
 
-    def run(state, orders, bar):
-        state, loss, accuracy = compiled(state, orders)
+    def run(states, orders, bar):
+        states, loss, accuracy = compiled(states, orders)
         loss = np.asarray(loss)
         bar.update(orders.shape[0] * orders.shape[1])
-        return state, loss, np.asarray(accuracy)
+        return states, loss, np.asarray(accuracy)
 
     return run
 
 
 def _looped_epoch(step: Callable) -> Callable:
-    """One compiled step, called in a loop over seeds and batches."""
+    """One compiled step, called in a loop over the batches of one seed."""
     compiled = jax.jit(step)
 
-    def run(state, orders, bar):
-        states, losses, accuracies = [], [], []
-        for i, rows_of_seed in enumerate(orders):
-            one = jax.tree.map(lambda a, i=i: a[i], state)
-            results = []
-            for rows in rows_of_seed:
-                one, result = compiled(one, rows)
-                results.append(result)
-                bar.update()
-            loss, accuracy = np.asarray(results).mean(0)
-            states.append(one)
-            losses.append(loss)
-            accuracies.append(accuracy)
-        return (
-            jax.tree.map(lambda *leaves: jnp.stack(leaves), *states),
-            np.array(losses),
-            np.array(accuracies),
-        )
+    def run(states, orders, bar):
+        [state], [batches], results = states, orders, []
+        for rows in batches:
+            state, result = compiled(state, rows)
+            results.append(result)
+            bar.update()
+        loss, accuracy = np.asarray(results).mean(0)
+        return [state], [loss], [accuracy]
 
     return run

@@ -41,6 +41,7 @@ from jaxentropy.plots.style import (
     styled,
     wrapped,
 )
+from jaxentropy.profiling.reading import inputs_of
 from jaxentropy.recording.recording import Recording
 
 
@@ -167,7 +168,7 @@ def _one_panel(profile: xr.Dataset, right: float, title: str) -> tuple[Figure, A
     """A figure as wide as a journal's column, its title and data above, with so many inches right of its panel."""
     seeds = profile.sizes.get("seed", 1)
     data = [str(profile.attrs["subject"])] if "subject" in profile.attrs else []
-    data += [f"{int(profile.n.sum())} inputs" + (f", {seeds} seeds" if seeds > 1 else "")]
+    data += [f"{int(inputs_of(profile).sum())} inputs" + (f", {seeds} seeds" if seeds > 1 else "")]
     lines = textwrap.wrap("; ".join(data), 58)
     wide = 3.5 - 0.62 - right
     below = below_axis(profile, wide)

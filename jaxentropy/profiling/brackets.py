@@ -1,5 +1,6 @@
 """Brackets of every layer and class, and a look for copies among the inputs."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -20,7 +21,8 @@ from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.multiplicities import multiplicities_on_host
 from jaxentropy.counting.ranges import keys_of, tables
 from jaxentropy.counting.tallies import Tally
-from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.clusters import side_by_side
+from jaxentropy.profiling.comparable import Recorded
 from jaxentropy.profiling.pattern_measures import Cell
 from jaxentropy.recording.packing import unpack, unpack_on_host
 
@@ -158,8 +160,20 @@ def _error_of_look(counted: Tally, confidence: float) -> float:
     return (1 - confidence) * counted.meta.get("error_share", 1.0)
 
 
-def classes_of_copies(words: Sequence[Sequence[Any]], first: Recorded, seed: int) -> np.ndarray:
-    """Whether a class's inputs look like copies of each other, by the patterns of all layers of one seed together."""
-    rows = [np.flatnonzero(first.labels == c) for c in range(first.num_classes)]
-    together = (np.concatenate([layer[0][own] for layer in words], axis=1) for own in rows)
-    return np.array([find_copies(packed, sum(first.widths), seed) is not None for packed in together])
+def classes_of_copies(
+    words: Sequence[Sequence[Any]], first: Recorded, seed: int, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Whether a class's inputs look like copies of each other, by the patterns of all layers of one seed together.
+
+    With ``rows``, ``int[input, position]``, inputs are compared by all their positions side by side: a position drawn
+    at random of each would differ between copies.
+    """
+    labels = first.labels if rows is None else first.labels[rows[:, 0]]
+    by_input = [side_by_side(layer[0], rows) for layer in words]
+    members = [np.flatnonzero(labels == c) for c in range(first.num_classes)]
+    together = (
+        np.concatenate([layer[own].reshape(len(own), math.prod(layer.shape[1:])) for layer in by_input], axis=1)
+        for own in members
+    )
+    width = sum(first.widths) * by_input[0].shape[1]
+    return np.array([find_copies(packed, width, seed) is not None for packed in together])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.comparable import Recorded
 from jaxentropy.profiling.pattern_measures import Cell, pattern_shares
 from jaxentropy.recording.packing import identify, unpack_on_host
 from jaxentropy.recording.recording import Recording

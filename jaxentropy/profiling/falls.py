@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxentropy.base.padding import with_room
 from jaxentropy.profiling.bootstrap import layer_entropies
-from jaxentropy.profiling.inputs import Recorded
+from jaxentropy.profiling.clusters import side_by_side
+from jaxentropy.profiling.comparable import Recorded
 from jaxentropy.profiling.pattern_measures import (
     Cell,
 )
@@ -22,10 +23,18 @@ def steps(layers: Sequence[str]) -> list[str]:
 
 
 def neuron_errors(
-    patterns: Mapping[str, Sequence[Any]], made: Cell, first: Recorded, replicates: int, seed: int
+    patterns: Mapping[str, Sequence[Any]],
+    made: Cell,
+    first: Recorded,
+    replicates: int,
+    seed: int,
+    rows: np.ndarray | None = None,
 ) -> Cell:
-    """Standard errors of neuron entropies, and with errors: their falls, and trained minus untrained."""
-    resampled = _resampled(patterns, first, replicates, seed)
+    """Standard errors of neuron entropies, and with errors: their falls, and trained minus untrained.
+
+    Inputs are resampled, with all their positions: ``rows`` has those of each, ``int[input, position]``.
+    """
+    resampled = _resampled(patterns, first, replicates, seed, rows)
     error = np.full(made["neuron_entropy"][1].shape, np.nan)
     for i, name in enumerate(patterns):
         if name in resampled:
@@ -78,10 +87,11 @@ def _differences(
 
 
 def _resampled(
-    patterns: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int
+    patterns: Mapping[str, Sequence[Any]], first: Recorded, replicates: int, seed: int, rows: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Neuron entropies ``[seed, layer, class, replicate]`` of each network but the shuffled one."""
-    largest = int(np.bincount(first.labels).max())
+    labels = first.labels if rows is None else first.labels[rows[:, 0]]
+    largest = int(np.bincount(labels).max())
     resample = partial(
         layer_entropies,
         widths=first.widths,
@@ -93,15 +103,21 @@ def _resampled(
     for name in patterns:
         if name != "shuffled":
             by_seed = zip(*patterns[name], strict=True)
-            replicated = [resample(*_side_by_side(layers, first), seed) for layers in by_seed]
+            replicated = [
+                resample(*_with_room([side_by_side(own, rows) for own in layers], labels, first.num_classes), seed)
+                for layers in by_seed
+            ]
             found[name] = np.stack([np.asarray(own, float) for own in replicated])
     return found
 
 
-def _side_by_side(layers: Sequence[np.ndarray], first: Recorded) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Every layer's words and the labels, with room."""
-    padded = [with_room(words, first.labels, first.num_classes) for words in layers]
-    return tuple(words for words, _ in padded), padded[0][1]
+def _with_room(
+    layers: Sequence[np.ndarray], labels: np.ndarray, num_classes: int
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Every layer's words ``[input, position, word]`` and the labels, with room for further inputs."""
+    padded = [with_room(own.reshape(len(own), -1), labels, num_classes) for own in layers]
+    words = tuple(own.reshape(len(own), *layer.shape[1:]) for (own, _), layer in zip(padded, layers, strict=True))
+    return words, padded[0][1]
 
 
 def _spread(replicates: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.layers import LayerBits
 from jaxentropy.counting.tallies import Tally
+from jaxentropy.profiling.comparable import Recorded, difference, weights_of
 from jaxentropy.recording.recording import Recording
 
-Recorded = Recording | Tally
 Recordings = Recorded | Sequence[Recording] | Sequence[Tally]
 
 
@@ -41,43 +41,12 @@ def arranged(
                 "expected one a seed for each"
             )
         for r in group:
-            if (r.layers, r.widths, r.class_names) != (first.layers, first.widths, first.class_names):
-                raise InputError(f"profile: '{name}' and '{other}' differ in layers, widths or classes")
-            if not np.array_equal(r.labels, first.labels):
-                raise InputError(
-                    f"profile: '{name}' and '{other}' did not see the same inputs in the same order "
-                    f"({first.n} and {r.n} labels); only then are they comparable, so record both on one data set"
-                )
-            if (own := population_of(r)) != (ours := population_of(first)):
-                raise InputError(
-                    f"profile: '{name}' and '{other}' are of different populations ({_said(ours)}; {_said(own)}); only "
-                    "over one are they comparable"
-                )
-            if not np.array_equal(_weights(r), _weights(first)):
-                raise InputError(
-                    f"profile: '{name}' and '{other}' are of every input and of a sample, or weigh inputs differently; "
-                    "only over one population are they comparable"
-                )
+            if (why := difference(first, r, (f"'{name}'", f"'{other}'"))) is not None:
+                raise InputError(f"profile: {why}")
         seeds, others = ([r.meta.get("seed") for r in g] for g in (networks[name], group))
         if None not in seeds and seeds != others and set(seeds) == set(others):
             raise InputError(f"profile: '{name}' has the seeds {seeds} and '{other}' {others}; give them in one order")
     return networks, has_network, has_seed
-
-
-def _weights(recording: Recorded) -> np.ndarray:
-    """Of an enumeration; none of a sample."""
-    weights = recording.weights if isinstance(recording, Recording) else None
-    return np.zeros(0) if weights is None else weights
-
-
-def population_of(recording: Recorded) -> dict[str, str]:
-    """What the inputs are of: a ``sample``, or a ``stream`` with its description."""
-    kept = {key: str(recording.meta[key]) for key in ("population", "population_text") if key in recording.meta}
-    return {"population": "sample", **kept}
-
-
-def _said(population: Mapping[str, str]) -> str:
-    return population.get("population_text", population["population"])
 
 
 def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mesh | None) -> str:
@@ -87,7 +56,7 @@ def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mes
         return "tally"
     first = next(iter(networks.values()))[0]
     shared = mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
-    if len(_weights(first)):
+    if len(weights_of(first)):
         if shared:
             raise InputError(
                 "profile: an enumeration is profiled by one process, which holds every input; leave mesh out"
@@ -97,9 +66,12 @@ def source_of(networks: Mapping[str, Sequence[Recorded]], mesh: jax.sharding.Mes
 
 
 def with_null(
-    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int
+    networks: Mapping[str, Sequence[Recorded]], shuffles: int, seed: int, rows: np.ndarray | None = None
 ) -> tuple[dict[str, list[list[LayerBits]]], dict[str, np.ndarray]]:
-    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked."""
+    """Network → patterns of each layer and seed, and labels ``[seed, shuffle, n]``; with shuffled labels, if asked.
+
+    With ``rows``, ``int[input, position]``, it is inputs that are shuffled, each with its positions.
+    """
     first, seeds = next(iter(networks.values()))[0], len(next(iter(networks.values())))
     patterns = {
         name: [list(layer) for layer in zip(*map(patterns_of, group), strict=True)] for name, group in networks.items()
@@ -109,8 +81,16 @@ def with_null(
         source = "trained" if "trained" in networks else next(iter(networks))
         patterns["shuffled"] = patterns[source]
         permuted = [
-            [np.random.default_rng([seed, s, p]).permutation(first.labels) for p in range(shuffles)]
+            [_permuted(first.labels, rows, np.random.default_rng([seed, s, p])) for p in range(shuffles)]
             for s in range(seeds)
         ]
         labels["shuffled"] = np.stack(permuted)
     return patterns, labels
+
+
+def _permuted(labels: np.ndarray, rows: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    if rows is None:
+        return rng.permutation(labels)
+    permuted = np.empty_like(labels)
+    permuted[rows] = rng.permutation(labels[rows[:, 0]])[:, None]
+    return permuted

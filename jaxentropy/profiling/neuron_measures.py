@@ -10,18 +10,21 @@ from jaxentropy.counting.counts import PatternCounts
 from jaxentropy.profiling.pattern_measures import Cell
 
 
-def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
-    """The quantities that come from the counts of single neurons."""
+def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts, drawn: PatternCounts | None = None) -> Cell:
+    """The quantities that come from the counts of single neurons.
+
+    If rows are not independent, ``drawn`` are the counts by class of some that are: one position of each input.
+    """
     n = by_class.n.astype(float)
     empty = n == 0
     with np.errstate(invalid="ignore", divide="ignore"):
         share = n / n.sum(-1, keepdims=True)
         rate = by_class.on / n[..., None]
         constant = [np.where(empty, np.nan, (rate == state).mean(-1)) for state in (0, 1)]
-    by_neuron = _binary_entropy(rate)
+    by_neuron = binary_entropy_on_host(rate)
     neuron = by_neuron.mean(-1)
-    least, most = neuron_limits(by_class.on, by_class.n)
-    pooled_entropy = _binary_entropy(pooled.on[..., 0, :] / pooled.n).mean(-1)
+    least, most = _limits(by_class, drawn)
+    pooled_entropy = binary_entropy_on_host(pooled.on[..., 0, :] / pooled.n).mean(-1)
     values = {
         "neuron_entropy": (("class",), neuron),
         "neuron_entropy_corrected": (("class",), (least + most) / 2),
@@ -30,12 +33,14 @@ def neuron_quantities(by_class: PatternCounts, pooled: PatternCounts) -> Cell:
         "neuron_information": ((), pooled_entropy - np.where(empty, 0.0, share * neuron).sum(-1)),
         "always_on": (("class",), constant[1]),
         "always_off": (("class",), constant[0]),
-        **_active_quantities(by_class, pooled, by_neuron),
+        **_active_quantities(by_class, pooled, by_neuron, drawn),
     }
     return {name: (dims, value.mean(1)) for name, (dims, value) in values.items()}
 
 
-def _active_quantities(by_class: PatternCounts, pooled: PatternCounts, by_neuron: np.ndarray) -> Cell:
+def _active_quantities(
+    by_class: PatternCounts, pooled: PatternCounts, by_neuron: np.ndarray, drawn: PatternCounts | None
+) -> Cell:
     """The means over the neurons that are not constant over all inputs, and how many are; ``[seed, shuffle, ...]``.
 
     Of a neuron that is constant, each class's entropy is zero, and so is that of every resampled class.
@@ -43,7 +48,7 @@ def _active_quantities(by_class: PatternCounts, pooled: PatternCounts, by_neuron
     total = pooled.n[..., None]
     never_on, never_off = pooled.on == 0, pooled.on == total
     active = ~never_on & ~never_off
-    least, most = neuron_limits(by_class.on, by_class.n, active)
+    least, most = _limits(by_class, drawn, active)
     with np.errstate(invalid="ignore"):
         entropy = by_neuron.sum(-1, where=active) / active.sum(-1)
     shares = [np.where(total > 0, never, np.nan)[..., 0, :].mean(-1) for never in (never_on, never_off)]
@@ -54,6 +59,27 @@ def _active_quantities(by_class: PatternCounts, pooled: PatternCounts, by_neuron
         "never_on": ((), shares[0]),
         "never_off": ((), shares[1]),
     }
+
+
+def _limits(
+    by_class: PatternCounts, drawn: PatternCounts | None, chosen: Array | bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """``neuron_limits`` of independent rows; or of all positions, with those drawn of one an input.
+
+    The rate q over drawn rows has, given all rows, the rate r over these as its mean. The entropy h is concave, so that
+    E h(q) ≤ E h(r) ≤ H: the plug-in of all rows is a lower limit, and it needs at most as much correction as that of
+    the drawn rows, whose upper limit (from ``neuron_limits``) less their own plug-in is added to it for the upper one.
+    """
+    if drawn is None:
+        return neuron_limits(by_class.on, by_class.n, chosen)
+    chosen = np.broadcast_to(chosen, by_class.on.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        plugin, own = (
+            binary_entropy_on_host(np.asarray(c.on) / np.asarray(c.n, float)[..., None]).sum(-1, where=chosen)
+            / chosen.sum(-1)
+            for c in (by_class, drawn)
+        )
+    return plugin, plugin + neuron_limits(drawn.on, drawn.n, chosen)[1] - own
 
 
 _TANGENT = 0.1
@@ -94,6 +120,6 @@ def neuron_limits(on: Array, n: Array, chosen: Array | bool = True) -> tuple[np.
     return least, np.where((n[..., 0] == 1) & (number > 0), 1.0, most)
 
 
-def _binary_entropy(rate: Array) -> np.ndarray:
+def binary_entropy_on_host(rate: Array) -> np.ndarray:
     """``estimators.binary_entropy`` in NumPy, which needs no program for each shape."""
     return (entr(np.asarray(rate)) + entr(1 - np.asarray(rate))) / math.log(2)

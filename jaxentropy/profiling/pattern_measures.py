@@ -25,13 +25,23 @@ Cell = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
 
 def pattern_quantities(
-    by_class: PatternCounts, pooled: PatternCounts, estimates: Estimates, pooled_estimates: Estimates
+    by_class: PatternCounts,
+    pooled: PatternCounts,
+    estimates: Estimates,
+    pooled_estimates: Estimates,
+    drawn: tuple[PatternCounts, PatternCounts] | None = None,
 ) -> Cell:
-    """The quantities that come from the multiplicities of joint patterns."""
+    """The quantities that come from the multiplicities of joint patterns.
+
+    If rows are not independent, ``drawn`` are the same counts of some that are, one position of each input. They say
+    how far the estimates can be trusted: patterns that recur among the positions of one input would pass for coverage.
+    """
     n, total = by_class.n.astype(float), pooled.n.astype(float)
     empty = n == 0
-    distinct, coverage, pairs, saturation, saturated = _diagnose(by_class, estimates)
-    saturated_pooled = _diagnose(pooled, pooled_estimates)[-1][..., 0]
+    distinct = by_class.f.sum(-1, dtype=float)
+    independent, independent_pooled = drawn or (by_class, pooled)
+    coverage, pairs, saturation, saturated = _diagnose(independent, estimates)
+    saturated_pooled = _diagnose(independent_pooled, pooled_estimates)[-1][..., 0]
     pooled_entropy = pooled_estimates.values[..., 0, :]
     # an empty class has no weight in the mean over classes
     conditional = np.where(empty[..., None], 0.0, (n / total)[..., None] * estimates.values).sum(-2)
@@ -70,17 +80,26 @@ def pattern_shares(entropy: np.ndarray, widths: Sequence[int], n: np.ndarray) ->
     }
 
 
-def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, Any, Any, Any]:
-    """(different patterns, coverage, coincident pairs, saturation, saturated) of each class."""
+def _diagnose(counts: PatternCounts, estimates: Estimates) -> tuple[Any, Any, Any, Any]:
+    """(coverage, coincident pairs, saturation, saturated) of each class."""
     n, j = counts.n.astype(float), counts.j[..., None, :].astype(float)
-    distinct = counts.f.sum(-1, dtype=float)
     pairs = (counts.f * j * (j - 1) / 2).sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         coverage = 1 - (counts.f * (j == 1)).sum(-1) / n
         saturation = np.where(n > 1, estimates.plugin / np.log2(n), np.nan)
         # written so that NaN counts as saturated
         trusted = (saturation <= SATURATION_LIMIT) & (pairs >= LEAST_PAIRS) & (coverage >= MIN_COVERAGE)
-    return distinct, coverage, pairs, saturation, ~trusted
+    return coverage, pairs, saturation, ~trusted
+
+
+def with_plugin_of(whole: Estimates, drawn: Estimates, estimators: Sequence[str]) -> Estimates:
+    """Estimates of draws, but with the plug-in of all rows (without an error): the more rows, the less it is too low.
+
+    The other estimators correct for what was not seen, by how often patterns recur among independent draws.
+    """
+    is_plugin = np.array(estimators) == "plugin"
+    values = np.where(is_plugin, whole.plugin[..., None], drawn.values)
+    return Estimates(drawn.plugin, values, np.where(is_plugin, np.nan, drawn.errors))
 
 
 def estimate_tables(counts: Sequence[PatternCounts], estimators: tuple[str, ...]) -> list[Estimates]:

@@ -1,7 +1,7 @@
 """Recordings → Profile: entropies by layer and class, beside what they would be without training or without labels."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -12,21 +12,25 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.counting.counts import PatternCounts
-from jaxentropy.counting.layers import LayerBits, count_layers
+from jaxentropy.counting.layers import count_layers
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.estimators import estimator, label
 from jaxentropy.estimators.trust import LEAST_PAIRS, MIN_COVERAGE, SATURATION_LIMIT
 from jaxentropy.profiling.bootstrap import REPLICATES
 from jaxentropy.profiling.brackets import classes_of_copies, conditional_uppers, pattern_brackets, tally_brackets
+from jaxentropy.profiling.clusters import Draws, by_input, notes_of
+from jaxentropy.profiling.comparable import Recorded, population_of, positions_of
 from jaxentropy.profiling.exact import ESTIMATOR, exact_quantities
 from jaxentropy.profiling.falls import neuron_errors, steps
-from jaxentropy.profiling.inputs import Recorded, Recordings, arranged, population_of, source_of, with_null
+from jaxentropy.profiling.inputs import Recordings, arranged, source_of, with_null
 from jaxentropy.profiling.neuron_measures import neuron_quantities
 from jaxentropy.profiling.pattern_measures import (
     Cell,
+    Estimates,
     estimate_tables,
     pattern_quantities,
     pattern_shares,
+    with_plugin_of,
 )
 from jaxentropy.profiling.schema import described
 
@@ -101,13 +105,25 @@ def profile(
     entropy itself. ``estimators``, ``bootstrap``, ``bounds`` and ``confidence`` are not looked at. The attribute
     ``population`` says *enumeration* there, else *sample* or *stream*.
 
+    Recordings with several rows an input (``positions="each"``): the attribute ``positions`` says so, ``n`` counts
+    positions and ``inputs`` inputs, and entropies are those of a position drawn at random of an input drawn at random.
+    Rows of one input depend on each other, so that errors come from a bootstrap of *inputs*, labels are shuffled by
+    input, and the plug-in has no jackknife error (NaN). What takes draws for independent, and would take patterns that
+    recur within an input for coverage, is given of *one position of each input*, drawn by ``seed`` (the same for all
+    layers and networks): bounds, total correlation, the other estimators with their errors, ``coverage``,
+    ``coincident_pairs``, ``saturation``, ``saturated`` and ``reliability``; each such variable has a ``note``.
+    ``neuron_entropy_corrected`` and its bias allow for as large a correction as one position an input would need.
+    ``copies`` compares inputs with all their positions. ``pattern_ceiling``, the most that the plug-in can be, goes by
+    ``n``: it is no sign of how much this sample can show.
+
     Edge contract: an empty class is NaN (its ``n`` is 0). A class of one input has plug-in 0 and NaN for the other
     estimators. Where all patterns of a class differ, estimators other than the plug-in are NaN: they would be
     functions of n alone.
 
     Raises:
         InputError: unknown estimator, negative ``shuffles``, ``bootstrap`` or ``seed``, a ``confidence`` outside
-            (0, 1), or recordings of different layers, classes, inputs or seeds.
+            (0, 1), recordings of different layers, classes, inputs, positions or seeds, or inputs with different
+            numbers of rows.
     """
     _check(estimators, {"shuffles": shuffles, "bootstrap": bootstrap, "seed": seed}, confidence)
     networks, has_network, has_seed = arranged(recordings)
@@ -125,16 +141,19 @@ def profile(
     bootstrap = REPLICATES * has_bits if bootstrap is None else bootstrap
     shared = mesh is not None and any(d.process_index != jax.process_index() for d in mesh.devices.flat)
     bounds = not shared if bounds is None else bounds and not shared
-    patterns, labels = with_null(networks, shuffles, seed)
     first = next(iter(networks.values()))[0]
-    variables = _measured(patterns, labels, first, tuple(estimators), mesh)
+    rows = by_input(first)
+    every = Draws(*with_null(networks, shuffles, seed, rows), first)
+    patterns = every.patterns
+    independent = every if rows is None else every.one_position(rows, seed)
+    variables = _measured(every, independent, tuple(estimators), mesh)
     if has_bits:
         own = patterns.get("untrained") or next(iter(patterns.values()))
-        variables["copies"] = (("class",), classes_of_copies(own, first, seed))
+        variables["copies"] = (("class",), classes_of_copies(own, first, seed, rows))
     if bounds:
         if has_bits:
             for made in (pattern_brackets, conditional_uppers):
-                variables |= made(patterns, first, confidence, seed, checkpoints, progress)
+                variables |= made(independent.patterns, independent.first, confidence, seed, checkpoints, progress)
         else:
             tallies = {
                 name: [own if isinstance(own, Tally) else Tally.of(own) for own in group]
@@ -142,10 +161,11 @@ def profile(
             }
             variables |= tally_brackets(tallies, confidence, seed, checkpoints, progress)
     if bootstrap:
-        variables |= neuron_errors(patterns, variables, first, bootstrap, seed)
+        variables |= neuron_errors(patterns, variables, first, bootstrap, seed, rows)
     settings = {"source": source, "shuffles": shuffles, "bootstrap": bootstrap, "profile_seed": seed}
     settings |= {"bounds_confidence": confidence} if bounds else {}
     settings |= population_of(first)
+    settings |= {"positions": own} if (own := positions_of(first)) else {}
     return _dropped(_dataset(variables, list(patterns), next(iter(networks.values())), estimators, settings), alone)
 
 
@@ -176,28 +196,22 @@ def _check(estimators: Sequence[str], numbers: Mapping[str, int | None], confide
         raise InputError(f"confidence is {confidence}; expected a probability between 0 and 1")
 
 
-def _measured(
-    patterns: Mapping[str, Sequence[Sequence[LayerBits]]],
-    labels: Mapping[str, np.ndarray],
-    first: Recorded,
-    estimators: tuple[str, ...],
-    mesh: jax.sharding.Mesh | None,
-) -> Cell:
-    """What comes from counts, by network, seed and layer."""
+def _measured(every: Draws, independent: Draws, estimators: tuple[str, ...], mesh: jax.sharding.Mesh | None) -> Cell:
+    """What comes from counts, by network, seed and layer; of all rows, and of those that are independent."""
+    patterns, first, clustered = every.patterns, every.first, independent is not every
     # neuron counts become entropies layer by layer; only the short multiplicities wait for the estimators
     counts: list[tuple[PatternCounts, PatternCounts]] = []
     neurons = []
-    layers = (
-        (own, labels[name], width) for name in patterns for own, width in zip(patterns[name], first.widths, strict=True)
-    )
-    for both in count_layers(layers, first.num_classes, mesh):
-        neurons.append(neuron_quantities(*both))
+    drawn = list(_counted(independent, mesh)) if clustered else []
+    for i, both in enumerate(_counted(every, mesh)):
+        neurons.append(neuron_quantities(*both, *[by_class for by_class, _ in drawn[i : i + 1]]))
         counts.append(both)
-    by_class = estimate_tables([own for own, _ in counts], estimators)
-    pooled = estimate_tables([whole for _, whole in counts], estimators)
+    by_class, pooled = (
+        _estimated([pair[of] for pair in counts], [pair[of] for pair in drawn], estimators) for of in (0, 1)
+    )
     cells = [
-        n | pattern_quantities(*both, *estimates)
-        for n, both, *estimates in zip(neurons, counts, by_class, pooled, strict=True)
+        neurons[i] | pattern_quantities(*both, by_class[i], pooled[i], *drawn[i : i + 1])
+        for i, both in enumerate(counts)
     ]
     variables: Cell = {}
     for key, (dims, _) in cells[0].items():
@@ -205,10 +219,33 @@ def _measured(
         by_network = stacked.reshape(len(patterns), len(first.layers), *stacked.shape[1:])
         variables[key] = (("network", "seed", "layer", *dims), by_network.swapaxes(1, 2))
     variables["n"] = (("class",), np.asarray(counts[0][0].n)[0, 0].astype(np.int64))
+    if clustered:
+        variables["inputs"] = (("class",), np.asarray(drawn[0][0].n)[0, 0].astype(np.int64))
     variables |= pattern_shares(variables["pattern_entropy"][1], first.widths, variables["n"][1])
     dims, coverage = variables["coverage"]
     variables["reliability"] = (dims, label(coverage, variables["coincident_pairs"][1]).astype(object))
     return variables
+
+
+def _counted(draws: Draws, mesh: jax.sharding.Mesh | None) -> Iterator[tuple[PatternCounts, PatternCounts]]:
+    """Counts by class and over all classes, of each network's layers one after the other."""
+    widths = draws.first.widths
+    layers = (
+        (own, draws.labels[name], width)
+        for name in draws.patterns
+        for own, width in zip(draws.patterns[name], widths, strict=True)
+    )
+    return count_layers(layers, draws.first.num_classes, mesh)
+
+
+def _estimated(
+    counts: Sequence[PatternCounts], drawn: Sequence[PatternCounts], estimators: tuple[str, ...]
+) -> list[Estimates]:
+    """Estimates of independent rows; or of those that were drawn, with the plug-in of all rows."""
+    if not drawn:
+        return estimate_tables(counts, estimators)
+    both = zip(estimate_tables(counts, ("plugin",)), estimate_tables(drawn, estimators), strict=True)
+    return [with_plugin_of(whole, own, estimators) for whole, own in both]
 
 
 def _dataset(
@@ -230,17 +267,25 @@ def _dataset(
             "estimator": list(estimators),
             "width": ("layer", list(first.widths), {"long_name": "neurons of the layer", "units": "1"}),
         },
-        attrs={
-            "title": "Entropy of activation patterns by layer and class",
-            **settings,
-            "saturation_limit": SATURATION_LIMIT,
-            "min_coincident_pairs": LEAST_PAIRS,
-            "min_coverage": MIN_COVERAGE,
-            "quantizer": str(first.meta.get("quantizer", "states given")),
-            **_versions(),
-        },
+        attrs=attributes(settings, first.meta.get("quantizer", "states given")),
     )
+    if "inputs" in dataset:
+        for name, variable in dataset.data_vars.items():
+            variable.attrs |= notes_of(str(name))
     return dataset.assign_coords(step=steps(first.layers)) if "step" in dataset.dims else dataset
+
+
+def attributes(settings: Mapping[str, Any], quantizer: Any) -> dict[str, Any]:
+    """What is said of a whole profile: its settings, the limits of trust, versions."""
+    return {
+        "title": "Entropy of activation patterns by layer and class",
+        **settings,
+        "saturation_limit": SATURATION_LIMIT,
+        "min_coincident_pairs": LEAST_PAIRS,
+        "min_coverage": MIN_COVERAGE,
+        "quantizer": str(quantizer),
+        **_versions(),
+    }
 
 
 @cache

@@ -57,3 +57,8 @@ def with_all_dimensions(profile: xr.Dataset) -> xr.Dataset:
         if dim not in full.dims:
             full = full.expand_dims(dim if dim in full.coords else {dim: [alone]})
     return full
+
+
+def inputs_of(profile: xr.Dataset) -> xr.DataArray:
+    """Inputs of each class: ``n``, unless that counts several rows of each input."""
+    return profile["inputs"] if "inputs" in profile else profile["n"]

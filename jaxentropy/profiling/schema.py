@@ -6,6 +6,7 @@ import numpy as np
 
 LONG_NAMES = {
     "n": ("inputs of the class", "1"),
+    "inputs": ("inputs of the class, of which n counts every position", "1"),
     "neuron_entropy": ("class-conditional neuron entropy, mean over neurons (plug-in)", "bits"),
     "neuron_entropy_pooled": (
         "neuron entropy over all classes together, mean over neurons (plug-in)",

@@ -179,7 +179,7 @@ def traced(function: Any, *arguments: Any) -> tuple[core.ClosedJaxpr, Any]:
 
 def warn_if_alphabetical(names: Sequence[str]) -> None:
     """Warn if these names are in the alphabetical order in which jax.jit leaves a dictionary, and not numbered."""
-    if len(names) < 2 or list(names) != sorted(names) or _numbered(names):
+    if len(names) < 2 or list(names) != sorted(names) or are_numbered(names):
         return
     warnings.warn(
         f"the layers {', '.join(names)} are in alphabetical order, as jax.jit and jax.vmap leave a dictionary; if that "
@@ -189,7 +189,7 @@ def warn_if_alphabetical(names: Sequence[str]) -> None:
     )
 
 
-def _numbered(names: Sequence[str]) -> bool:
+def are_numbered(names: Sequence[str]) -> bool:
     """Whether the names are one word with rising numbers, fc1, fc2, fc3, or single letters: a, b, c."""
     if all(len(name) == 1 for name in names):
         return True

@@ -21,13 +21,10 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.lookahead import ahead
 from jaxentropy.recording.depth import in_depth_order, traced
 from jaxentropy.recording.packing import pack
+from jaxentropy.recording.positions import pooled, rows_of
 from jaxentropy.recording.states import Quantizer, states_of
 
 ApplyFunction = Callable[[Any, Any], tuple[Any, Mapping[str, Any]]]
-ONE_ROW_AN_INPUT = (
-    "Pool or flatten each input's positions into one row [inputs, neurons], or take one position; rows of one input "
-    "are not independent draws, and error bars computed from them would be too small."
-)
 _AHEAD = 2
 _ROWS = 40
 
@@ -39,14 +36,19 @@ class Step(ABC):
     Attributes:
         layers: names, in the order of depth.
         widths: number of neurons of each layer.
+        places: with positions ``"each"``, how many each input has; words are then ``[batch, place, word]``, else
+            ``[batch, word]``.
         apply_fn: the network.
         quantizer: how activations become states.
+        positions: what is done with them (see ``pooled``).
     """
 
     layers: tuple[str, ...]
     widths: tuple[int, ...]
+    places: int | None
     apply_fn: ApplyFunction
     quantizer: Quantizer
+    positions: str | None
 
     @abstractmethod
     def step_outputs(self, carry: Any, words: Sequence[jax.Array], labels: Any, real: Any) -> tuple[Any, Any]:
@@ -55,13 +57,14 @@ class Step(ABC):
     def __call__(self, carry: Any, variables: Any, inputs: Any, labels: Any, real: Any) -> tuple[Any, Any, jax.Array]:
         """(carry, outputs with one row an input, whether each layer has activations that are not finite)."""
         activations = self.activations(variables, inputs)
-        carry, outputs = self.step_outputs(
-            carry, [pack(states_of(own, self.quantizer)) for own in activations], labels, real
-        )
-        return carry, outputs, jnp.stack([any_nonfinite(own, real) for own in activations])
+        words = [pack(states_of(pooled(own, self.positions), self.quantizer)) for own in activations]
+        carry, outputs = self.step_outputs(carry, words, labels, real)
+        # before pooling, which would hide what is minus infinity at some positions
+        flat = [own.reshape(len(own), -1) for own in activations]
+        return carry, outputs, jnp.stack([any_nonfinite(own, real) for own in flat])
 
     def activations(self, variables: Any, inputs: Any) -> list[jax.Array]:
-        """Of each layer, ``[batch, width]``."""
+        """Of each layer, ``[batch, neuron]`` or ``[batch, position..., neuron]``."""
         given = self.apply_fn(variables, inputs)[1]
         return [given[name] for name in self.layers]
 
@@ -171,17 +174,19 @@ def _fetched(step: Step, variables: Any, batch: _Waiting) -> tuple[np.ndarray, A
     if np.asarray(batch.bad).any():
         where = f" for inputs {batch.before} to {batch.before + size - 1}"
         for name, own in zip(step.layers, jax.jit(step.activations)(variables, batch.inputs), strict=True):
-            refuse_nonfinite(name, np.asarray(own)[:size], where)
+            refuse_nonfinite(name, np.asarray(own)[:size], where, batch.before)
     return batch.labels, jax.tree.map(lambda a: np.asarray(a)[:size], batch.outputs)
 
 
-def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "") -> None:
-    """InputError if any of a layer's activations is NaN or infinite."""
-    count = activations.size - np.count_nonzero(np.isfinite(activations))
+def refuse_nonfinite(layer: str, activations: np.ndarray, where: str = "", before: int = 0) -> None:
+    """InputError if any of a layer's activations is NaN or infinite; there were ``before`` inputs before these."""
+    finite = np.isfinite(activations)
+    count = activations.size - np.count_nonzero(finite)
     if count:
+        first = before + int(np.argmin(finite.all(1)))
         raise InputError(
-            f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite; "
-            "they have no state, so mend the network or its inputs first"
+            f"layer '{layer}': {count} of {activations.size} activations{where} are NaN or infinite, the first of them "
+            f"for input {first} (counted from 0); they have no state, so mend the network or its inputs first"
         )
 
 
@@ -198,9 +203,10 @@ def any_nonfinite(activations: jax.Array, real: jax.Array) -> jax.Array:
 
 
 def layers_of(
-    apply_fn: ApplyFunction, variables: Any, inputs: Any, wanted: Sequence[str] | None
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and widths of the layers that ``apply_fn`` gives, in the order of depth, found by tracing it once."""
+    apply_fn: ApplyFunction, variables: Any, inputs: Any, wanted: Sequence[str] | None, positions: str | None = None
+) -> tuple[tuple[str, ...], tuple[int, ...], int | None]:
+    """Names, widths and number of positions (of ``"each"``) of the layers that ``apply_fn`` gives, in the order of
+    depth, found by tracing it once."""
     leaves, tree = jax.tree.flatten(jax.eval_shape(lambda *given: given, variables, inputs))
     shapes, program = _traced(apply_fn, tree, tuple(leaves))
     if not shapes:
@@ -209,12 +215,9 @@ def layers_of(
     for name in order:
         if name not in shapes:
             raise InputError(f"record: no layer '{name}'; the network gives {', '.join(shapes)}")
-        if shapes[name].ndim != 2:
-            raise InputError(
-                f"record: layer '{name}' has shape {list(shapes[name].shape)}; expected [batch, neurons]. "
-                f"{ONE_ROW_AN_INPUT} Do so in apply_fn, or leave the layer out with layers=[...]"
-            )
-    return order, tuple(shapes[name].shape[1] for name in order)
+    advice = " Or leave the layer out with layers=[...]"
+    widths, places = rows_of("record", {name: shapes[name].shape for name in order}, positions, advice)
+    return order, widths, places
 
 
 @lru_cache(maxsize=64)

@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxentropy.base.arrays import Array
 from jaxentropy.base.errors import InputError
+from jaxentropy.recording.chunks import Activations, Sliceable, as_array, check_shape, packed
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.depth import warn_if_alphabetical
-from jaxentropy.recording.forward import (
-    ONE_ROW_AN_INPUT,
-    refuse_nonfinite,
-)
-from jaxentropy.recording.packing import pack_on_host, unpack_on_host, words_for
+from jaxentropy.recording.labels import numbered, refuse_identifiers
+from jaxentropy.recording.packing import unpack_on_host, words_for
+from jaxentropy.recording.positions import pooled, refuse_enumeration, repeated, rows_of
 from jaxentropy.recording.states import Quantizer, Sign
 from jaxentropy.recording.storage import read_arrays, read_spilled, write_arrays
 
@@ -44,6 +42,10 @@ class Recording:
         meta: anything to store with the bits (JSON values): quantizer, network, seed, split.
         weights: of an *enumeration*, a recording of every possible input: ``float64[n]``, each input's probability, up
             to a common factor. All its entropies are exact. None for a *sample* of inputs.
+        clusters: ``int32[n]``, the number of the input that each row is a position of, if inputs have several
+            (``positions="each"``). Rows of one input have its label; they are not independent, and errors and bounds go
+            by inputs. None where each row is an input. ``take`` and ``concatenate`` keep which rows belong together;
+            of several recordings, equal numbers are different inputs.
     """
 
     layers: tuple[str, ...]
@@ -53,6 +55,7 @@ class Recording:
     class_names: tuple[Any, ...]
     meta: Mapping[str, Any] = field(default_factory=dict)
     weights: np.ndarray | None = None
+    clusters: np.ndarray | None = None
 
     def __post_init__(self):
         if not self.layers or len(set(self.layers)) != len(self.layers):
@@ -76,11 +79,20 @@ class Recording:
         object.__setattr__(self, "meta", json_values(self.meta))
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.n))
+        if self.clusters is not None:
+            if self.weights is not None:
+                raise InputError("an enumeration lists inputs, not their positions; give weights or clusters, not both")
+            object.__setattr__(self, "clusters", checked_clusters(self.clusters, self.labels))
 
     @property
     def n(self) -> int:
-        """Number of inputs."""
+        """Number of rows: of inputs, or with ``clusters``, of their positions."""
         return len(self.labels)
+
+    @property
+    def num_inputs(self) -> int:
+        """Number of inputs."""
+        return self.n if self.clusters is None else len(np.unique(self.clusters))
 
     @property
     def num_classes(self) -> int:
@@ -89,7 +101,8 @@ class Recording:
 
     def __repr__(self) -> str:
         what = "Recording" if self.weights is None else "Recording of every input"
-        return described(what, self.n, self.num_classes, self.layers, self.widths)
+        rows = "" if self.clusters is None else f"{self.n} positions of "
+        return described(what, self.num_inputs, self.num_classes, self.layers, self.widths, rows)
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
@@ -110,7 +123,7 @@ class Recording:
         return unpack_on_host(self.words[index], self.widths[index])
 
     def take(self, indices: np.ndarray) -> "Recording":
-        """The recording of these inputs only, in this order (indices or a boolean mask): a sample, whatever it was."""
+        """The recording of these rows only, in this order (indices or a boolean mask): a sample, whatever it was."""
         return Recording(
             self.layers,
             self.widths,
@@ -118,18 +131,20 @@ class Recording:
             self.labels[indices],
             self.class_names,
             self.meta,
+            clusters=None if self.clusters is None else self.clusters[indices],
         )
 
     @classmethod
     def from_activations(
         cls,
-        activations: Mapping[str, Array],
-        labels: Array | Sequence[int],
+        activations: Activations,
+        labels: Array | Sequence[int] | Sequence[str] | Sliceable,
         *,
         quantizer: Quantizer = Sign(),  # noqa: B008 - immutable
         class_names: Iterable[Any] | None = None,
         meta: Mapping[str, Any] | None = None,
         layers: Sequence[str] | None = None,
+        positions: str | None = None,
         exhaustive: bool = False,
         weights: Array | Sequence[float] | None = None,
     ) -> "Recording":
@@ -140,51 +155,57 @@ class Recording:
         ('cat', 'dog')
 
         Args:
-            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool). Pool or flatten a layer
-                that has positions (a convolution, tokens): an input is one row, since its rows are not independent.
-            labels: ``int[n]``, each 0 or more.
+            activations: by layer, in the order of depth: ``float[n, width]``, or states (bool); whatever has a shape
+                and gives rows (NumPy, memory maps, tensors, datasets of an open h5py or Zarr file) is read, quantised
+                and packed chunk by chunk. With ``positions``, ``[n, position..., width]``, each read at once.
+            labels: ``int[n]``, each 0 or more; or strings, which become the classes' names.
             layers: which layers, and in which order; by default all, as the mapping has them.
             quantizer: how activations become states.
-            class_names: one for each class; by default the numbers 0 to the largest label.
+            class_names: one for each class; by default the numbers 0 to the largest label, or the strings among the
+                labels in alphabetical order.
             meta: stored with the bits (JSON values).
+            positions: what becomes of layers with positions (a convolution's places, tokens): ``"each"``,
+                ``"flatten"``, ``"any"`` or ``"mean"``, as for ``record``.
             exhaustive: these are all inputs there are, not a sample of them; their entropies are then exact.
             weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
 
         Raises:
-            InputError: shapes that do not fit each other, NaN or infinite activations (with the layer's name and
-                their number), labels that are not whole numbers of 0 or more, unknown ``layers``, weights that are
-                not positive numbers, one an input, or without ``exhaustive``.
+            InputError: shapes that do not fit each other, whole numbers as activations, NaN or infinite activations
+                (with the layer's name, their number and the first such input), labels that are not strings or whole
+                numbers of 0 or more, unknown ``layers``, weights that are not positive numbers, one an input, or
+                without ``exhaustive``.
 
         Warns:
             DepthOrderWarning: the layers are in alphabetical order, as ``jax.jit`` leaves a dictionary, and not
                 numbered; ``layers`` says their order of depth.
             ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
         """
-        labels = checked_labels(np.asarray(labels))
+        numbers, names = numbered(labels, class_names)
+        labels = checked_labels(numbers, None if names is None else len(names))
         if layers is None:
             warn_if_alphabetical(list(activations))
         elif unknown := [name for name in layers if name not in activations]:
             raise InputError(f"no layer '{unknown[0]}'; there are {', '.join(activations)}")
+        chosen = tuple(activations if layers is None else layers)
+        refuse_enumeration("from_activations", positions, exhaustive)
+        # one layer after the other: a file's layers are read when they are asked for
+        if positions is None:
+            words = [packed(name, activations[name], len(labels), quantizer) for name in chosen]
+            widths, places = tuple(int(np.shape(activations[name])[1]) for name in chosen), None
         else:
-            activations = {name: activations[name] for name in layers}
-        words, widths = [], []
-        for name, layer in activations.items():
-            layer = np.asarray(layer)
-            if layer.ndim != 2 or layer.shape[0] != len(labels) or layer.shape[1] < 1:
-                raise InputError(
-                    f"layer '{name}' has shape {list(layer.shape)}; expected [{len(labels)}, neurons] for "
-                    f"{len(labels)} labels. {ONE_ROW_AN_INPUT}"
-                )
-            if not any(jnp.issubdtype(layer.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
-                raise InputError(f"layer '{name}' holds {layer.dtype}; expected real numbers or booleans")
-            refuse_nonfinite(name, layer)
-            widths.append(layer.shape[1])
-            words.append(pack_on_host(layer, quantizer))
-        names = class_names_of(class_names, int(labels.max()))
-        header = {"quantizer": repr(quantizer), **(meta or {})}
+            shapes = {name: np.shape(activations[name]) for name in chosen}
+            widths, places = rows_of("from_activations", shapes, positions)
+            words = [_pooled_words(name, activations[name], len(labels), positions, quantizer) for name in chosen]
+        if names is None:
+            refuse_identifiers(int(labels.max()), len(labels))
+        names = class_names_of(names, int(labels.max()))
+        inputs, clusters = len(labels), None
+        if places is not None:
+            labels, clusters = repeated(labels, places)
+        header = {"quantizer": repr(quantizer), **({"positions": positions} if positions else {}), **(meta or {})}
         weights = enumeration_weights(exhaustive, weights, len(labels))
-        recording = cls(tuple(activations), tuple(widths), tuple(words), labels, names, header, weights)
-        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), recording.n, quantizer)
+        recording = cls(chosen, widths, tuple(words), labels, names, header, weights, clusters)
+        warn_of_constant(recording.layers, list(map(one_pattern, words, widths)), inputs, quantizer)
         return recording
 
     def save(self, path: str | os.PathLike) -> None:
@@ -196,8 +217,9 @@ class Recording:
             "meta": dict(self.meta),
         }
         words = {f"words_{i}": own for i, own in enumerate(self.words)}
-        weights = {} if self.weights is None else {"weights": self.weights}
-        write_arrays(path, "recording", header, {"labels": self.labels} | weights | words)
+        optional = {"weights": self.weights, "clusters": self.clusters}
+        given = {name: array for name, array in optional.items() if array is not None}
+        write_arrays(path, "recording", header, {"labels": self.labels} | given | words)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
@@ -207,7 +229,8 @@ class Recording:
             InputError: no such file, a damaged or truncated one, or one that is not a recording.
         """
         if Path(path).is_dir():
-            return cls(*read_spilled(path))
+            layers, widths, words, labels, names, meta, clusters = read_spilled(path)
+            return cls(layers, widths, words, labels, names, meta, clusters=clusters)
         with read_arrays(path, "recording", "record again") as (header, arrays):
             return cls(
                 tuple(header["layers"]),
@@ -217,13 +240,16 @@ class Recording:
                 tuple(header["class_names"]),
                 header["meta"],
                 arrays.get("weights"),
+                arrays.get("clusters"),
             )
 
 
-def described(what: str, n: int, num_classes: int, layers: Sequence[str], widths: Sequence[int]) -> str:
-    """``Recording(5000 inputs, 10 classes; neurons: fc1 128, fc2 64)``."""
+def described(
+    what: str, inputs: int, num_classes: int, layers: Sequence[str], widths: Sequence[int], rows: str = ""
+) -> str:
+    """``Recording(5000 inputs, 10 classes; neurons: fc1 128, fc2 64)``; ``rows`` stands before the inputs."""
     neurons = ", ".join(f"{layer} {width}" for layer, width in zip(layers, widths, strict=True))
-    return f"{what}({n} inputs, {num_classes} classes; neurons: {neurons})"
+    return f"{what}({rows}{inputs} inputs, {num_classes} classes; neurons: {neurons})"
 
 
 def concatenate(recordings: Sequence[Recording]) -> Recording:
@@ -240,6 +266,10 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
     weights = [r.weights for r in recordings if r.weights is not None]
     if 0 < len(weights) < len(recordings):
         raise InputError("concatenate: some recordings are of every input and some are samples; expected one kind")
+    if len({r.clusters is None for r in recordings}) > 1:
+        raise InputError(
+            "concatenate: some recordings have several rows an input (positions='each'), others one; expected one kind"
+        )
     for other in recordings[1:]:
         if (other.layers, other.widths, other.class_names) != (first.layers, first.widths, first.class_names):
             raise InputError(
@@ -255,7 +285,19 @@ def concatenate(recordings: Sequence[Recording]) -> Recording:
         first.class_names,
         first.meta,
         np.concatenate(weights) if weights else None,
+        _clusters_of_all(recordings),
     )
+
+
+def _clusters_of_all(recordings: Sequence[Recording]) -> np.ndarray | None:
+    """Inputs numbered on from recording to recording, since those of each are others."""
+    parts, first = [], 0
+    for own in (r.clusters for r in recordings):
+        if own is None:
+            return None
+        parts.append(own.astype(np.int64) + first)
+        first = int(parts[-1].max()) + 1
+    return np.concatenate(parts)
 
 
 def enumeration_weights(exhaustive: bool, weights: Array | Sequence[float] | None, n: int) -> np.ndarray | None:
@@ -278,6 +320,22 @@ def checked_weights(weights: np.ndarray, n: int) -> np.ndarray:
     return weights
 
 
+def checked_clusters(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The clusters as ``int32[n]``; InputError unless they are one whole number a row, and one label a number."""
+    clusters = np.asarray(clusters)
+    whole = np.issubdtype(clusters.dtype, np.integer)
+    if clusters.shape != labels.shape or not whole or clusters.min() < 0 or clusters.max() > np.iinfo(np.int32).max:
+        raise InputError(
+            f"clusters are {clusters.dtype}{list(clusters.shape)}; expected the number of its input for each of "
+            f"{len(labels)} rows: whole numbers of 0 or more"
+        )
+    order = np.argsort(clusters, kind="stable")
+    same = clusters[order][1:] == clusters[order][:-1]
+    if (same & (labels[order][1:] != labels[order][:-1])).any():
+        raise InputError("clusters: rows of one input have different labels; expected the input's label in each")
+    return clusters.astype(np.int32)
+
+
 def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.ndarray:
     """The labels as ``int32[n]``; InputError unless they are one whole number an input, within the classes."""
     whole = np.issubdtype(labels.dtype, np.integer) or (
@@ -288,14 +346,30 @@ def checked_labels(labels: np.ndarray, num_classes: int | None = None) -> np.nda
     if labels.ndim != 1 or not whole:
         raise InputError(
             f"labels are {labels.dtype}{list(labels.shape)}; expected a whole number for each input, int[n]"
+            + (" (of one row an input with a 1 at the class, labels.argmax(1))" if labels.ndim == 2 else "")
         )
     if not len(labels):
         raise InputError("there are no inputs: the labels are empty")
     low, high = int(labels.min()), int(labels.max())
     most = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
     if low < 0 or high > most:
-        raise InputError(f"labels run from {low} to {high}; expected 0 to {most}")
+        remedy = "" if num_classes is None else f", one of {num_classes} classes"
+        raise InputError(
+            f"labels run from {low} to {high}; expected 0 to {most}{remedy}: number the classes from 0, and leave out "
+            "inputs without a class"
+        )
     return labels.astype(np.int32, copy=not isinstance(labels, np.memmap))  # which may be larger than memory
+
+
+def _pooled_words(
+    name: str, activations: Sliceable | Sequence, n: int, positions: str, quantizer: Quantizer
+) -> np.ndarray:
+    """The packed words of a layer with positions, one row for each of the rows that they become."""
+    given = as_array(name, activations)
+    check_shape(name, (len(given), given[:1].size), n)
+    rows = np.asarray(pooled(given, positions))
+    rows = rows.reshape(-1, rows.shape[-1])
+    return packed(name, rows, len(rows), quantizer)
 
 
 def class_names_of(class_names: Iterable[Any] | None, largest: int) -> tuple[str, ...]:

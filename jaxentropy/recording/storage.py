@@ -1,9 +1,9 @@
 """Recordings and Tallies as files, and a recording's bits in a folder: every format and header, once.
 
 A file is an ``.npz`` without pickled objects, with a ``header`` in JSON. A folder is written batch by batch and read
-back memory-mapped: ``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, both
-little-endian and row after row; ``recording.json`` is the header, and is written last: a folder without it was not
-finished.
+back memory-mapped: ``words_0.u32``, ``words_1.u32``, … hold the layers' packed words, ``labels.i32`` the labels, and
+``clusters.i32`` each row's input if inputs have several, all little-endian and row after row; ``recording.json`` is the
+header, and is written last: a folder without it was not finished.
 """
 
 import json
@@ -20,7 +20,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, open_npz, write_text
 from jaxentropy.recording.packing import words_for
 
-_HEADER = "recording.json"
+_HEADER, _LABELS, _CLUSTERS = "recording.json", "labels.i32", "clusters.i32"
 _FORMAT = {"format": "jaxentropy-recording-folder", "version": 1}
 _VERSION = 1
 
@@ -51,7 +51,10 @@ def read_arrays(path: str | os.PathLike, what: str, remedy: str) -> Iterator[tup
 class Spill:
     """Writes a recording into a folder; use it as a context, which leaves nothing behind if it ends in an error."""
 
-    def __init__(self, folder: str | os.PathLike, layers: Sequence[str], widths: Sequence[int]):
+    def __init__(
+        self, folder: str | os.PathLike, layers: Sequence[str], widths: Sequence[int], *, with_clusters: bool = False
+    ):
+        self._clustered = with_clusters
         self.folder, self.layers, self.widths, self.n = Path(folder), tuple(layers), tuple(widths), 0
         if (self.folder / _HEADER).exists():
             raise InputError(f"{folder} holds a recording already; load it, delete it, or spill to another folder")
@@ -59,36 +62,39 @@ class Spill:
     def __enter__(self) -> "Spill":
         self.folder.mkdir(parents=True, exist_ok=True)
         self._open = ExitStack()
-        names = [_words_file(i) for i in range(len(self.layers))]
-        self._labels, *self._words = [
-            self._open.enter_context((self.folder / name).open("wb")) for name in ("labels.i32", *names)
-        ]
+        rows = [_LABELS, *[_CLUSTERS] * self._clustered]
+        names = [*rows, *(_words_file(i) for i in range(len(self.layers)))]
+        self._files = [self._open.enter_context((self.folder / name).open("wb")) for name in names]
         return self
 
-    def append(self, labels: np.ndarray, words: Sequence[np.ndarray]) -> None:
-        """One batch: labels ``[n]`` and each layer's words ``[n, word]``."""
-        self._labels.write(np.ascontiguousarray(labels, "<i4").data)
-        for file, own in zip(self._words, words, strict=True):
-            file.write(np.ascontiguousarray(own, "<u4").data)
+    def append(self, labels: np.ndarray, clusters: np.ndarray | None, words: Sequence[np.ndarray]) -> None:
+        """One batch: labels ``[n]``, clusters ``[n]`` if it has any, and each layer's words ``[n, word]``."""
+        by_row = [labels] if clusters is None else [labels, clusters]
+        types = ["<i4"] * len(by_row) + ["<u4"] * len(words)
+        for file, own, kind in zip(self._files, [*by_row, *words], types, strict=True):
+            file.write(np.ascontiguousarray(own, kind).data)
         self.n += len(labels)
 
     def finish(self, class_names: Sequence[str], meta: Mapping[str, Any]) -> None:
         """All batches are written."""
-        for file in (self._labels, *self._words):
+        for file in self._files:
             file.flush()
             os.fsync(file.fileno())
         header = {"n": self.n, "layers": self.layers, "widths": self.widths, "class_names": list(class_names)}
+        header |= {"clusters": self._clustered}
         write_text(self.folder / _HEADER, json.dumps(_FORMAT | header | {"meta": dict(meta)}, indent=1))
 
     def __exit__(self, error: type[BaseException] | None, *_: Any) -> None:
         self._open.close()
         if error is not None and not (self.folder / _HEADER).exists():
-            for file in (self._labels, *self._words):
+            for file in self._files:
                 Path(file.name).unlink(missing_ok=True)
 
 
-def read_spilled(folder: str | os.PathLike) -> tuple[tuple, tuple, tuple[np.ndarray, ...], np.ndarray, tuple, dict]:
-    """(layers, widths, words, labels, class names, meta); the words are memory-mapped, read-only.
+def read_spilled(
+    folder: str | os.PathLike,
+) -> tuple[tuple, tuple, tuple[np.ndarray, ...], np.ndarray, tuple, dict, np.ndarray | None]:
+    """(layers, widths, words, labels, class names, meta, clusters); the words are memory-mapped, read-only.
 
     Raises:
         InputError: no recording in this folder, one that was not finished, or files that are too short or too long.
@@ -99,11 +105,10 @@ def read_spilled(folder: str | os.PathLike) -> tuple[tuple, tuple, tuple[np.ndar
         if {key: header.get(key) for key in _FORMAT} != _FORMAT:
             raise ValueError("another format or version")
         n, widths = int(header["n"]), tuple(header["widths"])
-        labels = np.fromfile(folder / "labels.i32", "<i4")
+        labels = _one_a_row(folder / _LABELS, n)
+        clusters = _one_a_row(folder / _CLUSTERS, n) if header.get("clusters") else None
         words = tuple(_mapped(folder / _words_file(i), n, words_for(width)) for i, width in enumerate(widths))
-        if len(labels) != n:
-            raise ValueError(f"labels.i32 holds {len(labels)} labels instead of {n}")
-        return tuple(header["layers"]), widths, words, labels, tuple(header["class_names"]), header["meta"]
+        return tuple(header["layers"]), widths, words, labels, tuple(header["class_names"]), header["meta"], clusters
     except FileNotFoundError as error:
         raise InputError(
             f"no finished recording in the folder {folder} ({Path(error.filename).name} is missing); record again"
@@ -112,6 +117,13 @@ def read_spilled(folder: str | os.PathLike) -> tuple[tuple, tuple, tuple[np.ndar
         raise InputError(
             f"the recording in the folder {folder} is damaged ({error}); delete it and record again"
         ) from error
+
+
+def _one_a_row(path: Path, n: int) -> np.ndarray:
+    numbers = np.fromfile(path, "<i4")
+    if len(numbers) != n:
+        raise ValueError(f"{path.name} holds {len(numbers)} numbers instead of {n}")
+    return numbers
 
 
 def _mapped(path: Path, n: int, words: int) -> np.ndarray:

@@ -44,7 +44,7 @@ def refuse_foreign(folder: Path) -> None:
             ) from None
 
 
-def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
+def refuse_other(folder: Path, command: str, settings: dict[str, Any], *, may_differ: tuple[str, ...] = ()) -> None:
     """Raise InputError if ``folder`` is not ours, or holds the results of another command or other settings."""
     refuse_foreign(folder)
     if not (folder / CONFIG).exists():
@@ -54,7 +54,7 @@ def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
         raise InputError(f"{folder} holds the results of `{found.get('command')}`; choose another --out, or delete it")
     differing = [
         key
-        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts", "data"})
+        for key in sorted({*settings, *found} - {"jaxentropy", "command", "parts", "data", *may_differ})
         if settings.get(key) != found.get(key)
     ]
     if differing:
@@ -63,6 +63,16 @@ def refuse_other(folder: Path, command: str, settings: dict[str, Any]) -> None:
         )
         raise InputError(
             f"{folder} holds a run with other settings ({differences}); choose another --out, or delete it"
+        )
+
+
+def refuse_fewer(folder: Path, setting: str, number: int) -> None:
+    """Raise InputError if ``folder`` holds a run with a greater number: a run may grow, but nothing is thrown away."""
+    there = read_config(folder).get(setting, number) if (folder / CONFIG).exists() else number
+    if there > number:
+        raise InputError(
+            f"{folder} holds a run with {there} {setting}, not {number}; give {there} or more, choose another --out, "
+            "or delete it"
         )
 
 

@@ -7,13 +7,14 @@ from jaxentropy.base.markdown import extent, folded, markdown_table
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.estimators import LABELS
 from jaxentropy.profiling.exact import ESTIMATOR
+from jaxentropy.profiling.reading import inputs_of
 
 NO_VERDICT = "No verdict: without bootstrap, neuron entropies have no error bars. Make the profile with bootstrap > 0."
 
 
 def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verdict | None = None) -> str:
     """The profile and its verdict as Markdown: the answer, the numbers, the grounds; then those of a stream."""
-    found = found or verdict_of(profile, streamed)
+    found, inputs = found or verdict_of(profile, streamed), inputs_of(profile)
     lines = [f"# {profile.attrs.get('subject', 'Entropy of activation patterns')}", ""]
     # bold names, and lines apart: Markdown would join them
     lines += (
@@ -27,8 +28,9 @@ def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verd
                 f"{_spread(final.train_accuracy)} train, {_spread(final.test_accuracy)} test.",
                 "",
             ]
+    lines += _preparation(profile)
     lines += [
-        f"{int(profile.n.sum())} inputs, {profile.sizes['class']} classes of {extent(profile.n.values)}. "
+        f"{int(inputs.sum())} inputs, {profile.sizes['class']} classes of {extent(inputs.values)}. "
         "Means over classes" + (" and seeds" if profile.sizes.get("seed", 1) > 1 else "") + "; entropies in bits.",
         "",
         layer_table(profile),
@@ -45,6 +47,15 @@ def summary(profile: xr.Dataset, streamed: xr.Dataset | None = None, found: Verd
             "", layer_table(streamed), "", folded(verdict(streamed).details),
         ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _preparation(profile: xr.Dataset) -> list[str]:
+    """What was done to the data before training, if the run knew."""
+    if "split_source" not in profile.attrs:
+        return []
+    mean, scale = profile.attrs["pixel_mean"], profile.attrs["pixel_scale"]
+    pixels = "as they are" if (mean, scale) == (0, 1) else f"minus {mean:.6g}, divided by {scale:.6g}"
+    return [f"Pixels {pixels}; the split: {profile.attrs['split_source']}.", ""]
 
 
 def verdict_of(profile: xr.Dataset, streamed: xr.Dataset | None = None) -> Verdict | None:

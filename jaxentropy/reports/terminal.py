@@ -16,7 +16,7 @@ from jaxentropy.base.markdown import extent, short_names, shortened
 from jaxentropy.claims.evidence import has_brackets
 from jaxentropy.claims.facts import Facts, constants_decide, steps_said
 from jaxentropy.claims.judge import Verdict
-from jaxentropy.profiling.reading import with_all_dimensions
+from jaxentropy.profiling.reading import inputs_of, with_all_dimensions
 from jaxentropy.reports.folder import FIGURES, SUMMARY
 from jaxentropy.reports.part import Part
 from jaxentropy.reports.summary import NO_VERDICT, verdict_of
@@ -105,9 +105,9 @@ def _inputs(profile: xr.Dataset, width: int) -> str:
     kind = {"stream": " of a stream", "enumeration": ", all there are"}.get(
         profile.attrs.get("population", "sample"), ""
     )
-    seeds = profile.sizes["seed"]
+    seeds, inputs = profile.sizes["seed"], inputs_of(profile)
     several = f" and {seeds} seeds" if seeds > 1 else ""
-    counted = f"{int(profile.n.sum())} inputs{kind}; {profile.sizes['class']} classes of {extent(profile.n.values)}; "
+    counted = f"{int(inputs.sum())} inputs{kind}; {profile.sizes['class']} classes of {extent(inputs.values)}; "
     text = f"{counted}entropies within classes, means over them{several}"
     return text if len(text) <= width else f"{counted}means over classes{several}"
 
@@ -197,7 +197,7 @@ def _course(facts: Facts, found: Verdict | None, width: int, plain: bool) -> Tex
         text += f", {said}" if judged else ", steps undecided"
         rises = judged and bool((facts.words.neuron_mean == "rises").any())
         style = "bold yellow" if constants or not judged else "bold red" if rises else "bold green"
-    longer = f"{text}; untrained {levels[1]}" if levels[1:] else text
+    longer = f"{text}; {facts.networks[1]} {levels[1]}" if levels[1:] else text
     text = longer if len(longer) <= width else text
     text = shortened(text, width - 2 * plain)
     return Text(text.translate(_ASCII) if plain else text, style=style)

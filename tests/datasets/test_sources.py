@@ -164,5 +164,7 @@ def test_tfds_reads_a_prepared_set_and_never_downloads(tmp_path, monkeypatch):
     check_standardised(data)
     assert sorted(data.test_labels.tolist()) == sorted(labels[45:].tolist())
     assert load("tfds:toy_spots").train_images.shape == (45, 8, 8, 1)
+    with pytest.raises(je.InputError, match=r"its images are tensors, which are not scaled; leave \?size= out"):
+        load("tfds:toy_spots?size=4")
     with pytest.raises(je.InputError, match="no TensorFlow data set 'no_such_set'"):
         load("tfds:no_such_set")

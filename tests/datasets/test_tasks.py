@@ -12,6 +12,8 @@ def everything(name):
     [(images, labels)] = data.batches("all", 10**6)
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
     assert abs(len(data.train_labels) - len(data.test_labels)) <= 1
+    assert (data.pixel_mean, data.pixel_scale) == (0, 1)
+    assert "half of all inputs to train" in data.split_source
     return data, images, labels
 
 

@@ -54,6 +54,15 @@ def test_killed_training_goes_on_to_the_same_numbers(toy, tmp_path, monkeypatch)
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
 
 
+def test_seeds_in_one_program_learn_what_they_learn_alone(toy, monkeypatch):
+    """As on an accelerator."""
+    model, recipe = MLP((8,), 3), Recipe(epochs=1, batch_size=16)
+    alone = train(model, toy, (5, 6), recipe)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    together = train(model, toy, (5, 6), recipe)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), alone, together)
+
+
 def test_no_epochs_leave_the_twin(toy):
     result = train(MLP((8,), 3), toy, (0,), Recipe(epochs=0))
     jax.tree.map(np.testing.assert_array_equal, result.untrained, result.trained)

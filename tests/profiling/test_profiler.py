@@ -278,7 +278,7 @@ def test_profile_refuses(recordings):
     for given, message in (
         ({"a": one, "b": one.take(np.arange(239))}, "did not see the same inputs"),
         ({"a": one, "b": one.take(np.arange(240)[::-1])}, "did not see the same inputs"),
-        ({"a": one, "b": random_recording(0, n=240)}, "differ in layers"),
+        ({"a": one, "b": random_recording(0, n=240)}, "differ in widths: layer 'fc1' has 6 neurons in the one and 5"),
         ({"a": [one], "b": [one, one]}, "one a seed for each"),
         ({"shuffled": one}, "the name 'shuffled' is taken"),
         ({}, "at least one recording"),
