@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from beside_twin import folder_of, show
-from keras_weights import read_h5
+from keras_weights import read_h5, untrained
 from photos import parts_of_photos
 
 import jaxentropy as je
@@ -39,19 +39,6 @@ def convolved(x, conv):
     return jax.lax.conv_general_dilated(x, conv["kernel"], (1, 1), "VALID", dimension_numbers=ORDER) + conv["bias"]
 
 
-def untrained(variables, seed):
-    """The same shapes as Keras draws them at first: kernels uniform by Glorot's rule, norms that do nothing."""
-    rng = np.random.default_rng(seed)
-    drawn = jax.tree.map(np.zeros_like, variables)
-    for layer in drawn.values():
-        layer |= {name: np.ones_like(layer[name]) for name in layer.keys() & {"gamma", "moving_variance"}}
-        if "kernel" in layer:
-            *window, inputs, outputs = layer["kernel"].shape
-            most = np.sqrt(6 / (np.prod(window) * (inputs + outputs)))
-            layer["kernel"] = rng.uniform(-most, most, layer["kernel"].shape).astype(np.float32)
-    return drawn
-
-
 def main():
     """Weights, accuracy or what stands in for it, layers, profile, headline."""
     variables = read_h5(folder_of("cifar_10_model", "cifar-10-model==7.4.0") / "trained_models" / "cnn_model.h5")
@@ -59,7 +46,7 @@ def main():
         data = je.datasets.load(sys.argv[1])
         images, labels, names = data.test_images, data.test_labels, data.class_names
         images = (images - images.min()) / np.ptp(images) * 255  # as they were
-        found = np.concatenate([network(variables, own).argmax(1) for own in np.array_split(images, 50)])
+        found = np.concatenate([network(variables, images[i : i + 200]).argmax(1) for i in range(0, len(images), 200)])
         accuracy = np.mean(found == labels)
         if accuracy < 0.7:
             raise SystemExit(f"cifar_cnn: the accuracy is {accuracy:.4f}, expected 0.7 or more: is this CIFAR-10?")
