@@ -13,6 +13,7 @@ Sections:
     growth        time of counting with the number of inputs, neurons and classes
     stream        ten million patterns of 1,024 neurons, without their bits, and with them on disk: time and memory
     draws         draws of augmented images a second, through an MLP, hashed and counted
+    monitor       what a monitor that is called once an epoch adds to the epoch
     compile       what is compiled, how long it takes, and that it is not compiled again
     import        time of "import jaxentropy", and what it brings along
 
@@ -35,6 +36,7 @@ SECTIONS = {
     "growth": "benchmarks.growth",
     "stream": "benchmarks.stream",
     "draws": "benchmarks.draws",
+    "monitor": "benchmarks.monitor",
     "compile": "benchmarks.compile",
     "import": "benchmarks.imports",
 }

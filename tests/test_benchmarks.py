@@ -22,7 +22,17 @@ def test_a_quick_run_measures_everything_and_judges_itself(tmp_path):
     assert found["hardware"]["cores"] >= 1
     assert {"python", "jax", "jaxlib", "numpy", "torch"} <= set(found["versions"])
     sections = found["sections"]
-    assert list(sections) == ["kernel", "alternatives", "overhead", "growth", "stream", "draws", "compile", "import"]
+    assert list(sections) == [
+        "kernel",
+        "alternatives",
+        "overhead",
+        "growth",
+        "stream",
+        "draws",
+        "monitor",
+        "compile",
+        "import",
+    ]
     agree = sections["kernel"]["agree"]
     assert "NumPy np.unique(axis=0)" in agree
     assert all(agree.values())
