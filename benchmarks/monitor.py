@@ -1,6 +1,7 @@
 """What a monitor that is called once an epoch adds to the epoch of a small MLP."""
 
 import statistics
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ def _epoch(model: MLP, images: np.ndarray, labels: np.ndarray):
         params, state = carry
 
         def loss(own):
-            logits = model.apply({"params": own}, batch[0])
+            logits: Any = model.apply({"params": own}, batch[0])
             return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean()
 
         updates, state = optimiser.update(jax.grad(loss)(params), state)
