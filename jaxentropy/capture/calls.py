@@ -183,9 +183,10 @@ def call_of(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, An
             f"a {_name(network)} is no network: expected a Linen, NNX or Equinox module, or a function of variables "
             "and inputs"
         )
-    if error := _failure(call, own, inputs):
-        raise InputError(_explained(network, inputs, error)) from error
-    return replace(call, known=Known.of(call, own, like(inputs))), own
+    known = _known(call, own, inputs)
+    if isinstance(known, Exception):
+        raise InputError(_explained(network, inputs, known)) from known
+    return replace(call, known=known), own
 
 
 def variables_of(call: NetworkCall, network: Any) -> Any:
@@ -255,19 +256,21 @@ def _tree_call(network: Any, inputs: Any, keywords: Keywords) -> tuple[TreeCall,
             "record(lambda _, x: jax.vmap(model)(x), None, batches)"
         )
     whole, single = (TreeCall(tree, others, tuple(arrays), one, keywords) for one in (False, True))
-    failures = [_failure(call, arrays, inputs) for call in (whole, single)]
-    if failures[0] is None and not _has_rows(whole, arrays, inputs):
-        failures[0] = ValueError("its output has no row for each input")
-    fits = [call for call, error in zip((whole, single), failures, strict=True) if error is None]
+    known = [_known(call, arrays, inputs) for call in (whole, single)]
+    if isinstance(known[0], Known) and not _has_rows(whole, arrays, inputs):
+        known[0] = ValueError("its output has no row for each input")
+    errors = [own for own in known if isinstance(own, Exception)]
+    fits = [
+        replace(call, known=own) for call, own in zip((whole, single), known, strict=True) if isinstance(own, Known)
+    ]
     if not fits:
-        error = failures[1] or failures[0]
-        raise InputError(_explained(network, inputs, error)) from error
+        raise InputError(_explained(network, inputs, errors[-1])) from errors[-1]
     if len(fits) == 2 and not _same(whole, single, arrays, inputs):
         raise InputError(
             f"{_name(network)} can be called with a batch and with single inputs, and gives different results; say "
             "which is meant with a function: record(lambda _, x: jax.vmap(model)(x), None, batches)"
         )
-    return replace(fits[-1], known=Known.of(fits[-1], arrays, like(inputs))), arrays
+    return fits[-1], arrays
 
 
 def _has_rows(call: TreeCall, variables: Any, inputs: Any) -> bool:
@@ -286,18 +289,17 @@ def _same(whole: TreeCall, single: TreeCall, variables: Any, inputs: Any) -> boo
     return all(np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs)
 
 
-def _failure(call: NetworkCall, variables: Any, inputs: Any) -> Exception | None:
-    """What happens when it is traced with a batch; None if it runs."""
+def _known(call: NetworkCall, variables: Any, inputs: Any) -> Known | Exception:
+    """What it computes, traced with a batch; or what went wrong."""
     try:
-        jax.eval_shape(call, shapes_of(variables), like(inputs))
+        return Known.of(call, variables, like(inputs))
     except InputError:
         raise
     except Exception as error:
         return error
-    return None
 
 
-def _explained(network: Any, inputs: Any, error: Exception | None) -> str:
+def _explained(network: Any, inputs: Any, error: Exception) -> str:
     """One line: what was wrong, and what to do."""
     text = " ".join(str(error).split())
     name = _name(network)
@@ -312,6 +314,8 @@ def _explained(network: Any, inputs: Any, error: Exception | None) -> str:
         return f"{name} changes its variables, as in training ({text[:120]}); give train=False or what its call takes"
     if "rng" in text.lower():
         return f"{name} asks for random numbers, as in training ({text[:120]}); give train=False or what its call takes"
+    if "reshape" in text and str(ROWS) in text:  # it was traced with a batch of that size
+        text = f"it takes batches of one size only; take the size from the inputs' shape ({text[:160]})"
     shape = list(np.shape(inputs))
     return f"{name} cannot be run on inputs of shape {shape}: {type(error).__name__}: {text[:240]}"
 
