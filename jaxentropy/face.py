@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,18 +14,8 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.batches import pairs
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.streams import Stream
-from jaxentropy.capture.calls import call_of
-from jaxentropy.capture.taps import (
-    Layer,
-    Tapped,
-    Wanted,
-    chosen,
-    given_layers,
-    gives_layers,
-    layers_in,
-    loops_in,
-    refuse_unfit,
-)
+from jaxentropy.capture.meeting import Met, found_in, given_layer, met_with
+from jaxentropy.capture.taps import Tapped, Wanted
 from jaxentropy.counting import tallying
 from jaxentropy.counting.tallies import Tally
 from jaxentropy.recording import recorder
@@ -105,7 +95,7 @@ def record(
         ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.
     """
     every = pairs(batches, keys, labels, class_names)
-    met = _met(network, variables, every.first(), layers, positions, keywords)
+    met = met_with(network, variables, every.first(), layers, positions, keywords)
     names: Iterable[Any] | None = class_names
     if every.named:
         if spill is not None and class_names is None:
@@ -193,7 +183,7 @@ def tally(
             raise InputError("tally: a stream has labels of its own; leave keys and labels out")
         drawn, numbers = batches.through(lambda _, inputs: inputs), jax.ShapeDtypeStruct((1, 2), jnp.uint32)
         inputs = jax.eval_shape(drawn, (None, batches.data), numbers)
-        met = _met(network, variables, inputs, layers, positions, keywords)
+        met = met_with(network, variables, inputs, layers, positions, keywords)
         given |= {"until": until, "recorded": recorded, "checkpoints": checkpoints, "class_names": class_names}
         source: Any = batches
     else:
@@ -201,7 +191,7 @@ def tally(
             raise InputError("tally: batches need class_names; until and checkpoints are for streams")
         names = [str(name) for name in class_names]
         source = pairs(batches, keys, labels, names)
-        met = _met(network, variables, source.first(), layers, positions, keywords)
+        met = met_with(network, variables, source.first(), layers, positions, keywords)
         given |= {"class_names": names}
     return tallying.tally(
         met.apply_fn, met.variables, source, layers=met.layers, positions=positions,
@@ -247,12 +237,10 @@ def layers(network: Any, variables: Any, inputs: Any, **keywords: Any) -> LayerT
         InputError: as ``record``.
     """
     inputs = inputs if hasattr(inputs, "dtype") else np.asarray(inputs)
-    found = _found(network, variables, inputs, keywords)
-    if isinstance(found, _Met):
+    found = found_in(network, variables, inputs, keywords)
+    if isinstance(found, Met):
         values = jax.jit(found.apply_fn)(found.variables, inputs)[1]
-        rows = [
-            Layer(name, "sown", "hidden", own.shape[1:], "as given", (0, own.ndim - 1)) for name, own in values.items()
-        ]
+        rows = [given_layer(name, own.shape) for name, own in values.items()]
         default = {row.name for row in rows}
     else:
         call, own, rows = found
@@ -274,63 +262,6 @@ def layers(network: Any, variables: Any, inputs: Any, **keywords: Any) -> LayerT
     return table
 
 
-@dataclass(frozen=True)
-class _Met:
-    """What the heart takes: a function of the heart's kind, its variables, names in order, and what is said of them."""
-
-    apply_fn: Any
-    variables: Any
-    layers: Sequence[str] | None
-    meta: dict[str, Any]
-
-
-def _met(
-    network: Any, variables: Any, inputs: Any, wanted: Wanted, positions: str | None, keywords: Mapping[str, Any]
-) -> _Met:
-    """The network as the heart takes it, with the layers that are meant."""
-    found = _found(network, variables, inputs, keywords)
-    if isinstance(found, _Met):
-        if wanted is None or wanted == "hidden":
-            return found
-        shapes = jax.eval_shape(found.apply_fn, found.variables, inputs)[1]
-        given = [_given(name, own.shape) for name, own in shapes.items()]
-        plain = not isinstance(wanted, str) and not callable(wanted)
-        try:
-            return replace(found, layers=[layer.name for layer in chosen(given, wanted)])
-        except InputError:
-            if plain or not _is_linen(network):
-                raise
-            found = _searched(network, variables, inputs, keywords)  # layers that it does not sow
-    call, own, layers = found
-    meant = chosen(layers, wanted, lambda: loops_in(call, own, inputs))
-    refuse_unfit(meant)
-    said = {layer.name: layer.value for layer in meant}
-    return _Met(Tapped(call, meant), own, [layer.name for layer in meant], {"layer_values": said})
-
-
-def _found(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> Any:
-    """A function that gives its layers itself, as a _Met; else (call, variables, layers) of what was found."""
-    if _is_linen(network) and variables is not None:
-        from jaxentropy.capture.linen import sows
-
-        if (sown := sows(network, variables, inputs, keywords)) is not None:
-            return _Met(given_layers(sown, variables, inputs), variables, None, {"layer_values": "as sown"})
-    function = callable(network) and not _has_arrays(network) and not _is_linen(network) and not keywords
-    if function and gives_layers(network, variables, inputs):
-        return _Met(given_layers(network, variables, inputs), variables, None, {})
-    return _searched(network, variables, inputs, keywords)
-
-
-def _given(name: str, shape: tuple[int, ...]) -> Layer:
-    """A layer that the network itself gives."""
-    return Layer(name, "sown", "hidden", shape[1:], "as given", (0, len(shape) - 1))
-
-
-def _searched(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> tuple[Any, Any, tuple]:
-    call, own = call_of(network, variables, inputs, keywords)
-    return call, own, layers_in(call, own, inputs)
-
-
 def _sorted_classes(recording: Recording) -> Recording:
     """With the classes in the order of their names, whatever the order in which they were met."""
     order = np.argsort(recording.class_names)
@@ -338,16 +269,6 @@ def _sorted_classes(recording: Recording) -> Recording:
     place[order] = np.arange(len(order))
     return replace(
         recording, labels=place[recording.labels], class_names=tuple(recording.class_names[i] for i in order)
-    )
-
-
-def _is_linen(network: Any) -> bool:
-    return any(kind.__module__ == "flax.linen.module" and kind.__name__ == "Module" for kind in type(network).__mro__)
-
-
-def _has_arrays(network: Any) -> bool:
-    return any(isinstance(leaf, jax.Array | np.ndarray) for leaf in jax.tree.leaves(network)) or any(
-        kind.__module__.startswith("flax.nnx") for kind in type(network).__mro__
     )
 
 

@@ -14,9 +14,9 @@ from jaxentropy.base.batches import pairs
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.streams import Stream
 from jaxentropy.capture.calls import variables_of
+from jaxentropy.capture.meeting import Met, has_own_variables, met_with
 from jaxentropy.capture.taps import Tapped, Wanted
 from jaxentropy.counting.watching import Watched
-from jaxentropy.face import _has_arrays, _Met, _met
 from jaxentropy.profiling.growing import BETWEEN, Growing, renamed
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.profiling.quick import quick_profile, quick_quantities
@@ -102,7 +102,7 @@ class Monitor:
         self._quantizer = quantizer
         self._recorded: dict[str, Any] = {"exhaustive": exhaustive, "weights": weights}
         self._watched, self._names, self._inputs = _held(batches, keys, labels, class_names)
-        self._met: _Met | None = None
+        self._met: Met | None = None
         self._shapes: Any = None
         self._growing, self._resumed = _resumed(resume)
         self._checked = False
@@ -175,9 +175,9 @@ class Monitor:
         self._growing.check(found)
         self._checked = True
 
-    def _variables(self, given: Any) -> tuple[_Met, Any]:
+    def _variables(self, given: Any) -> tuple[Met, Any]:
         """The network as the heart takes it, met at the first call, and these variables, checked to fit it."""
-        has_own = _has_arrays(self._network)
+        has_own = has_own_variables(self._network)
         model = self._network if has_own and given is None else given
         if model is None:
             raise InputError(
@@ -187,7 +187,7 @@ class Monitor:
         if self._met is None:
             first = self._watched.first
             wanted, positions, keywords = self._wanted
-            met = _met(*((model, None) if has_own else (self._network, model)), first, wanted, positions, keywords)
+            met = met_with(*((model, None) if has_own else (self._network, model)), first, wanted, positions, keywords)
             self._layers, self._widths = self._watched.prepare(
                 met.apply_fn, met.variables, met.layers, self._quantizer, positions
             )

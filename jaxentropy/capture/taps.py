@@ -259,8 +259,3 @@ def _none_hidden(layers: Sequence[Layer], loops: Sequence[str]) -> str:
 def _listed(layers: Sequence[Layer]) -> str:
     shown = [f"{layer.name} ({_KINDS[layer.kind]}, {layer.role})" for layer in layers[:12]]
     return ", ".join(shown) + (f" and {len(layers) - 12} more" if len(layers) > 12 else "")
-
-
-def widths_of(layers: Sequence[Layer]) -> list[int]:
-    """Values of each layer for one input."""
-    return [math.prod(layer.shape) for layer in layers]

@@ -17,7 +17,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.sorting import order_on_host
-from jaxentropy.recording.forward import ApplyFunction, Step, layers_of, refuse_nonfinite
+from jaxentropy.recording.forward import ApplyFunction, Step, layers_of, placed, refuse_nonfinite
 from jaxentropy.recording.states import Quantizer
 
 
@@ -83,7 +83,7 @@ class Watched:
         positions: str | None = None,
     ) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Settle which layers are counted, and lay the batches where the variables are; names and widths of layers."""
-        self._batches = [_beside(variables, batch) for batch in self._batches]
+        self._batches = [_placed(variables, batch) for batch in self._batches]
         if positions == "each":
             raise InputError("counts do not keep the input of each position; pool positions with any, mean or flatten")
         names, widths, places = layers_of(apply_fn, variables, self._batches[0].inputs, layers, positions)
@@ -170,10 +170,7 @@ def _laid_out(inputs: Any, labels: np.ndarray, rows: int, num_classes: int) -> _
     return _Batch(jnp.asarray(inputs), jnp.asarray(filled), jnp.asarray(order), jnp.asarray(real), size)
 
 
-def _beside(variables: Any, batch: _Batch) -> _Batch:
-    """The batch on the one device where the variables were put, if they were."""
-    for leaf in jax.tree.leaves(variables):
-        if isinstance(leaf, jax.Array) and leaf.committed and len(leaf.devices()) == 1:
-            inputs, labels, order, real = jax.device_put(tuple(batch[:4]), leaf.sharding)
-            return _Batch(inputs, labels, order, real, batch.size)
-    return batch
+def _placed(variables: Any, batch: _Batch) -> _Batch:
+    """The batch where the variables were put."""
+    inputs, labels, order, real = placed(variables, tuple(batch[:4]))
+    return _Batch(inputs, labels, order, real, batch.size)

@@ -92,7 +92,8 @@ def drive(
     if mesh is not None:
         mesh, variables, carry = _on_mesh(mesh, variables, carry)
     else:
-        carry = _beside(variables, carry)
+        # where it will be after the first step, so that the second finds the same program
+        carry = placed(variables, carry)
 
     def begun() -> Iterator[_Waiting]:
         nonlocal carry
@@ -118,13 +119,12 @@ def drive(
         yield *_fetched(step, variables, batch), carry
 
 
-def _beside(variables: Any, carry: Any) -> Any:
-    """The carry where the variables were put, if they were: where it will be after the first step, so that the second
-    finds the same program."""
+def placed(variables: Any, arrays: Any) -> Any:
+    """The arrays on the one device where the variables were put, if they were: there lies what both give."""
     for leaf in jax.tree.leaves(variables):
         if isinstance(leaf, jax.Array) and leaf.committed and len(leaf.devices()) == 1:
-            return jax.device_put(carry, leaf.sharding)
-    return carry
+            return jax.device_put(arrays, leaf.sharding)
+    return arrays
 
 
 def _on_mesh(mesh: Mesh, variables: Any, carry: Any) -> tuple[Mesh, Any, Any]:
