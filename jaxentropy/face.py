@@ -84,12 +84,13 @@ def record(
             reads them from there, as ``Recording.load(folder)`` does later.
         exhaustive: the batches hold every input there is, each once: an enumeration, whose entropies are exact.
         weights: of exhaustive inputs, their probabilities up to a common factor; by default all are equal.
-        progress: show a progress bar on standard error.
+        progress: show a progress bar on standard error; with the recording's size, if the number of batches is known.
         keywords: for the network's call, for example ``train=False``.
 
     Raises:
         InputError: a network that cannot be called so, no layer, a layer whose rows hang on each other, names that
-            match no layer, batches that are none, labels that do not match the inputs, NaN or infinite activations.
+            match no layer, batches that are none, labels that do not match the inputs, NaN or infinite activations,
+            a recording or a batch that is larger than the memory that is free.
 
     Warns:
         ConstantLayerWarning: a layer has the same pattern for all of two or more inputs.

@@ -66,8 +66,8 @@ class Pairs:
             for start in range(0, len(labels), first[0]):
                 yield inputs[start : start + first[0]], labels[start : start + first[0]]
             given, seen = given + 1, seen + len(labels)
-        if isinstance(self._batches, Sized) and given < len(self._batches):
-            raise InputError(f"the batches ended after {given} of {len(self._batches)}; mend the loader")
+        if given < (promised := how_many(self._batches) or 0):
+            raise InputError(f"the batches ended after {given} of {promised}; mend the loader")
         if self._labels is not None and seen != len(self._labels):
             raise InputError(f"there are {len(self._labels)} labels for {seen} inputs; expected as many of each")
 
@@ -143,6 +143,14 @@ class SizedPairs(Pairs):
         return len(self._batches)
 
 
+def how_many(batches: Iterable[Any]) -> int | None:
+    """The number of batches, if they know it: loaders without an end have a length that raises TypeError."""
+    try:
+        return len(batches) if isinstance(batches, Sized) else None
+    except TypeError:
+        return None
+
+
 def pairs(
     batches: Iterable[Any],
     keys: tuple[str, str] | None = None,
@@ -160,4 +168,4 @@ def pairs(
     Raises:
         InputError: batches of another kind, in iteration too.
     """
-    return (SizedPairs if isinstance(batches, Sized) else Pairs)(batches, keys, labels, class_names)
+    return (Pairs if how_many(batches) is None else SizedPairs)(batches, keys, labels, class_names)

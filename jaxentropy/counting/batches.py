@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxentropy.base.batches import how_many
 from jaxentropy.counting.fingerprints import fingerprint
 from jaxentropy.counting.neurons import add_neurons, by_neuron, no_neurons
 from jaxentropy.counting.tallies import Tally
@@ -41,23 +42,23 @@ class Counting:
 
     def count(self, variables: Any, batches: Iterable[tuple[Any, Any]], names: Sequence[str], progress: bool) -> Tally:
         """The Tally of these batches."""
-        gathered = Gathered(batches)
+        gathered = Gathered(batches, "give fewer inputs, or merge the tallies of parts")
+        number = how_many(batches)
         (inputs, _), batches = peeked(batches)
         order = layers_of(self.apply_fn, variables, inputs, self.layers, self.positions)
         step = _Counts(*order, self.apply_fn, self.quantizer, self.positions, len(names), self.seed)
         carry = tuple(no_neurons(len(names), words_for(width), np.iinfo(np.int32).max) for width in step.widths)
         checked = ((x, checked_labels(np.asarray(y), len(names))) for x, y in batches)
         totals = carry
-        for own_labels, own_prints, carried in drive(
-            step, carry, variables, checked, mesh=self.mesh, progress=progress
-        ):
+        bar = {"desc": "counting", "total": number} if progress else None
+        for own_labels, own_prints, carried in drive(step, carry, variables, checked, mesh=self.mesh, bar=bar):
             gathered.add((own_labels, *own_prints))
             totals = carried
         labels, *prints = gathered.arrays()
         if self.mesh is not None:
             totals = jax.tree.map(lambda a: np.asarray(a).sum(0), totals)
         on = tuple(
-            np.asarray(by_neuron(jnp.asarray(total), width)).astype(np.int64)
+            np.asarray(by_neuron(jnp.asarray(np.asarray(total)), width)).astype(np.int64)
             for total, width in zip(totals, step.widths, strict=True)
         )
         return Tally(step.layers, step.widths, on, tuple(prints), labels, tuple(names), {"hash_seed": self.seed})

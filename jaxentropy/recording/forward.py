@@ -4,7 +4,7 @@ The host is two batches ahead: while a device computes, it reads the next batch 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -17,10 +17,12 @@ from jax.extend import core
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
+from jaxentropy.base.batches import how_many
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.lookahead import ahead
+from jaxentropy.base.memory import refuse_if_more_than_free, told_of_batches
 from jaxentropy.recording.depth import in_depth_order, traced
-from jaxentropy.recording.packing import pack
+from jaxentropy.recording.packing import pack, words_for
 from jaxentropy.recording.positions import pooled, rows_of
 from jaxentropy.recording.states import Quantizer, states_of
 
@@ -50,6 +52,11 @@ class Step(ABC):
     quantizer: Quantizer
     positions: str | None
 
+    @property
+    def words_an_input(self) -> int:
+        """Words of 32 bits in the recording of one input."""
+        return (self.places or 1) * sum(map(words_for, self.widths))
+
     @abstractmethod
     def step_outputs(self, carry: Any, words: Sequence[jax.Array], labels: Any, real: Any) -> tuple[Any, Any]:
         """(carry, outputs with one row an input), from packed words; ``real`` marks the rows that count."""
@@ -66,7 +73,7 @@ class Step(ABC):
     def activations(self, variables: Any, inputs: Any) -> list[jax.Array]:
         """Of each layer, ``[batch, neuron]`` or ``[batch, position..., neuron]``."""
         given = self.apply_fn(variables, inputs)[1]
-        return [given[name] for name in self.layers]
+        return [_gathered(given[name]) for name in self.layers]
 
 
 def drive(
@@ -76,17 +83,17 @@ def drive(
     batches: Iterable[tuple[Any, np.ndarray]],
     *,
     mesh: Mesh | None = None,
-    progress: bool = False,
+    bar: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[np.ndarray, Any, Any]]:
     """(labels, outputs, carry) of each batch, in order; labels and outputs are NumPy arrays.
 
     A batch shorter than the first is filled up and its filling dropped, so that one program serves all of them. With a
     mesh of this process's devices, each device takes its share of every batch, and ``carry`` has an axis of devices in
-    front.
+    front. ``bar`` has settings of a progress bar; without, there is none.
 
     Raises:
-        InputError: no batch, labels that do not match the inputs, a batch larger than the first, a mesh of other
-            processes' devices, NaN or infinite activations.
+        InputError: no batch, labels that do not match the inputs, a batch larger than the first or than the device's
+            memory, a mesh of other processes' devices, NaN or infinite activations.
     """
     devices = 1 if mesh is None else mesh.size
     if mesh is not None:
@@ -95,10 +102,12 @@ def drive(
         # where it will be after the first step, so that the second finds the same program
         carry = placed(variables, carry)
 
+    rows = 0
+
     def begun() -> Iterator[_Waiting]:
-        nonlocal carry
-        rows = seen = 0
-        for inputs, labels in tqdm(batches, desc="recording", unit="batch", disable=not progress):
+        nonlocal carry, rows
+        seen = 0
+        for inputs, labels in tqdm(batches, **{"unit": "batch", "disable": bar is None, **(bar or {})}):
             labels, size = np.asarray(labels), len(labels)
             if len(inputs) != size:
                 raise InputError(f"a batch has {len(inputs)} inputs and {size} labels; expected as many of each")
@@ -109,14 +118,25 @@ def drive(
             if filling:
                 inputs = np.concatenate([inputs, np.zeros((filling, *inputs.shape[1:]), inputs.dtype)])
             padded = np.pad(labels, (0, filling)) if filling else labels
-            carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
+            with told_of_batches(rows):
+                carry, outputs, bad = _step(step, mesh, carry, variables, inputs, padded, np.arange(rows) < size)
             yield _Waiting(labels, outputs, bad, inputs, seen)
             seen += size
         if not seen:
             raise InputError("no batch was given; expected pairs of inputs and labels")
 
     for batch in ahead(begun(), _AHEAD):
-        yield *_fetched(step, variables, batch), carry
+        with told_of_batches(rows):  # some devices tell it only now
+            labels, outputs = _fetched(step, variables, batch)
+        yield labels, outputs, carry
+
+
+def _gathered(activations: jax.Array) -> jax.Array:
+    """Whole on each device, if their type says how they are sharded: words are made of neighbours."""
+    mesh = jax.typeof(activations).sharding.mesh
+    if not mesh.explicit_axes:
+        return activations
+    return jax.sharding.reshard(activations, NamedSharding(mesh, PartitionSpec()))
 
 
 def placed(variables: Any, arrays: Any) -> Any:
@@ -244,27 +264,35 @@ def _traced(
 class Gathered:
     """The arrays of all batches, concatenated in order.
 
-    If the number of batches is known, rows are written straight to their place, so that memory holds them once.
+    If the number of batches is known, rows are written straight to their place, so that memory holds them once. More
+    than there is memory for is refused: at once if it is known, else while there is room for what there is.
     """
 
-    def __init__(self, batches: Iterable[Any]):
-        self._batches = len(batches) if isinstance(batches, Sized) else 0
-        self._n = 0
+    def __init__(self, batches: Iterable[Any], remedy: str):
+        self._batches = how_many(batches) or 0
+        self._n = self._held = 0
+        self._remedy = remedy
         self._whole: list[np.ndarray] = []
         self._more: list[Sequence[np.ndarray]] = []
 
     def add(self, arrays: Sequence[np.ndarray]) -> None:
         """One batch, not larger than the first: arrays ``[n, ...]``."""
         if not self._whole:
+            self._refuse(self._batches * sum(a.nbytes for a in arrays), self._batches * len(arrays[0]))
             self._whole = [np.empty((self._batches * len(a), *a.shape[1:]), a.dtype) for a in arrays]
         end = self._n + len(arrays[0])
         fits = all(w.dtype == a.dtype and w.shape[1:] == a.shape[1:] for w, a in zip(self._whole, arrays, strict=True))
         if self._more or not fits or end > len(self._whole[0]):
-            self._more.append(arrays)  # concatenated at the end
+            self._more.append(arrays)  # concatenated at the end, which takes as much again
+            self._held += sum(a.nbytes for a in arrays)
+            self._refuse(self._held, sum(len(first) for first, *_ in self._more))
             return
         for whole, own in zip(self._whole, arrays, strict=True):
             whole[self._n : end] = own
         self._n = end
+
+    def _refuse(self, needed: int, inputs: int) -> None:
+        refuse_if_more_than_free(needed, f"the results of {inputs} inputs", self._remedy)
 
     def arrays(self) -> list[np.ndarray]:
         """All rows of each."""

@@ -112,7 +112,7 @@ def _bits(states: jax.Array, axis: int) -> jax.Array:
     axis %= states.ndim
     # not from a vector of 32 powers: inside a loop XLA would read it from memory
     bits = jnp.uint32(1) << jax.lax.broadcasted_iota(jnp.uint32, states.shape, axis)
-    return jax.lax.reduce(jnp.where(states, bits, jnp.uint32(0)), np.uint32(0), jax.lax.bitwise_or, (axis,))
+    return jax.lax.reduce(jnp.where(states, bits, jnp.uint32(0)), np.uint32(0), jax.lax.add, (axis,))
 
 
 def _brought_together(across_words: jax.Array) -> jax.Array:
@@ -124,7 +124,7 @@ def _brought_together(across_words: jax.Array) -> jax.Array:
     half = (across_words >> word * np.uint32(WORD_BITS // LANES)) & np.uint32(0b1111)
     spread = half * np.uint32(1 | 1 << 7 | 1 << 14 | 1 << 21) & np.uint32(0x01010101)
     # a reduction, or XLA does all this anew for each reader
-    return jax.lax.reduce(spread << lane, np.uint32(0), jax.lax.bitwise_or, (len(shape) - 1,))
+    return jax.lax.reduce(spread << lane, np.uint32(0), jax.lax.add, (len(shape) - 1,))
 
 
 def pack_on_host(activations: Shaped[np.ndarray, "n neuron"], quantizer: Quantizer) -> UInt32[np.ndarray, "n word"]:

@@ -8,7 +8,9 @@ import jax
 import numpy as np
 
 from jaxentropy.base.arrays import Array
+from jaxentropy.base.batches import how_many
 from jaxentropy.base.errors import InputError
+from jaxentropy.base.memory import in_units
 from jaxentropy.recording.constant import one_pattern, warn_of_constant
 from jaxentropy.recording.forward import (
     ApplyFunction,
@@ -112,11 +114,14 @@ def record(
     if spill is not None and exhaustive:
         raise InputError("record: an enumeration is held in memory; leave spill out")
     refuse_enumeration("record", positions, exhaustive)
-    gathered = Gathered(batches)
+    gathered = Gathered(batches, "write the bits to a folder with spill=..., or count them with je.tally")
+    number = how_many(batches)
     (inputs, _), batches = peeked(batches)
     step = _Words(*layers_of(apply_fn, variables, inputs, layers, positions), apply_fn, quantizer, positions)
     header = {"quantizer": repr(quantizer), **({"positions": positions} if positions else {}), **(meta or {})}
-    parts = drive(step, (), variables, batches, mesh=mesh, progress=progress)
+    size = "" if number is None else f" {in_units(4 * number * len(inputs) * step.words_an_input)}"
+    bar = {"desc": f"recording{size}", "total": number} if progress else None
+    parts = drive(step, (), variables, batches, mesh=mesh, bar=bar)
     if spill is not None:
         recording = _spilled(spill, step, parts, class_names, header)
     else:
