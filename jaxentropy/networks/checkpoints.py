@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 from jaxentropy.base.errors import InputError
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
+_ONE_AT_A_TIME = Lock()  # networks are trained in threads, and orbax is not made for several
 
 
 class State(NamedTuple):
@@ -34,7 +36,7 @@ class Checkpoints:
         self._folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(
             self._folder,
-            options=ocp.CheckpointManagerOptions(max_to_keep=1),
+            options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
             item_handlers=ocp.StandardCheckpointHandler(),
         )
         self._saved = time.monotonic()
@@ -56,7 +58,9 @@ class Checkpoints:
     def save(self, epoch: int, state: State, history: dict[str, np.ndarray], *, last: bool) -> None:
         """Write this state, unless the last one written is only seconds old and this is not the end."""
         if last or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            self._manager.save(epoch, args=self._ocp.args.StandardSave({"state": state._asdict(), "history": history}))
+            written = {"state": state._asdict(), "history": history}
+            with _ONE_AT_A_TIME:
+                self._manager.save(epoch, args=self._ocp.args.StandardSave(written))
             self._saved = time.monotonic()
 
     def close(self) -> None:

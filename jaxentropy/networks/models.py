@@ -15,6 +15,9 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
 )
 
 
+NORMS = ("none", "batch", "layer")
+
+
 class MLP(nn.Module):
     """A multilayer perceptron: hidden FC layers ``fc1``, ``fc2``, …, then a linear layer of ``num_classes`` outputs.
 
@@ -22,20 +25,27 @@ class MLP(nn.Module):
         widths: neurons of each hidden layer.
         num_classes: outputs.
         activation: a name in ``ACTIVATIONS``.
+        norm: between each FC layer and its nonlinearity: ``none``, ``batch`` or ``layer``; what the nonlinearity sees
+            is then the norm's output, and that is sown.
+        dropout: share of each hidden layer's outputs that is dropped in training.
     """
 
     widths: Sequence[int]
     num_classes: int = 10
     activation: str = "relu"
+    norm: str = "none"
+    dropout: float = 0.0
 
     def __post_init__(self):
         self.widths = tuple(self.widths)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, images: Float[jax.Array, "n ..."]) -> Float[jax.Array, "n {self.num_classes}"]:
+    def __call__(
+        self, images: Float[jax.Array, "n ..."], train: bool = False
+    ) -> Float[jax.Array, "n {self.num_classes}"]:
         """Logits."""
-        return _head(self, images.reshape(len(images), -1))
+        return _head(self, images.reshape(len(images), -1), train)
 
 
 class CNN(nn.Module):
@@ -49,6 +59,8 @@ class CNN(nn.Module):
         num_classes: outputs.
         activation: a name in ``ACTIVATIONS``.
         convolutions: convolutions in each block.
+        norm: of the FC layers, as in the MLP.
+        dropout: of the FC layers.
     """
 
     channels: Sequence[int]
@@ -56,13 +68,17 @@ class CNN(nn.Module):
     num_classes: int = 10
     activation: str = "relu"
     convolutions: int = 1
+    norm: str = "none"
+    dropout: float = 0.0
 
     def __post_init__(self):
         self.channels, self.widths = tuple(self.channels), tuple(self.widths)
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, images: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n {self.num_classes}"]:
+    def __call__(
+        self, images: Float[jax.Array, "n h w c"], train: bool = False
+    ) -> Float[jax.Array, "n {self.num_classes}"]:
         """Logits."""
         act = _activation(self.activation)
         _positive("channels", self.channels)
@@ -76,17 +92,25 @@ class CNN(nn.Module):
                     f"for another; give fewer channels than {len(self.channels)}"
                 )
             x = _max_pool(x)
-        return _head(self, x.reshape(len(x), -1))
+        return _head(self, x.reshape(len(x), -1), train)
 
 
-def _head(module: MLP | CNN, x: jax.Array) -> jax.Array:
-    """The FC layers, each of which sows its pre-activation, and the output layer."""
+def _head(module: MLP | CNN, x: jax.Array, train: bool) -> jax.Array:
+    """The FC layers, each of which sows what its nonlinearity sees, and the output layer."""
     act = _activation(module.activation)
     _positive("widths", module.widths)
+    if module.norm not in NORMS:
+        raise InputError(f"unknown norm '{module.norm}'; choose from {', '.join(NORMS)}")
     for i, width in enumerate(module.widths, 1):
         x = nn.Dense(width, name=f"dense{i}")(x)
+        if module.norm == "batch":
+            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, name=f"norm{i}")(x)
+        elif module.norm == "layer":
+            x = nn.LayerNorm(name=f"norm{i}")(x)
         module.sow(COLLECTION, f"fc{i}", x)
         x = act(x)
+        if module.dropout:
+            x = nn.Dropout(module.dropout, deterministic=not train)(x)
     return nn.Dense(module.num_classes, name="output")(x)
 
 

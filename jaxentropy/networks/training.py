@@ -1,8 +1,8 @@
-"""One optax loop for several seeds; it gives back the untrained twins too, and goes on where it was."""
+"""The training of several networks of one shape; it gives back their untrained twins, and goes on where it was."""
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.base.together import together
 from jaxentropy.datasets import Dataset
 from jaxentropy.networks.checkpoints import Checkpoints, State
+from jaxentropy.networks.epochs import Images, Settings, epoch_of_many, hits, initial_state, one_epoch, one_step
 from jaxentropy.networks.models import MLP
 
 
@@ -29,17 +30,28 @@ class Recipe:
         epochs: passes over the training set.
         batch_size: images a step; what is left over at the end of an epoch waits for another shuffle.
         learning_rate: of the first step.
+        weight_decay: decoupled from the gradient (AdamW).
+        init_scale: by which the initial kernels are multiplied.
+        label_noise: share of the training images whose label is replaced by another class, drawn by the seed.
     """
 
     epochs: int
     batch_size: int = 64
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    init_scale: float = 1.0
+    label_noise: float = 0.0
 
     def __post_init__(self):
         if self.epochs < 0 or self.batch_size < 1 or not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"epochs {self.epochs}, batch size {self.batch_size}, learning rate {self.learning_rate}: "
                 "expected epochs of 0 or more, a batch size of 1 or more and a positive learning rate"
+            )
+        if not (0 <= self.weight_decay < math.inf and 0 < self.init_scale < math.inf and 0 <= self.label_noise <= 1):
+            raise InputError(
+                f"weight decay {self.weight_decay}, initial scale {self.init_scale}, label noise {self.label_noise}: "
+                "expected a decay of 0 or more, a positive scale and a share of labels from 0 to 1"
             )
 
 
@@ -67,10 +79,11 @@ class Trained(NamedTuple):
 def train(
     model: nn.Module,
     data: Dataset,
-    seeds: tuple[int, ...],
-    recipe: Recipe,
+    seeds: Sequence[int],
+    recipe: Recipe | Sequence[Recipe],
     *,
     checkpoints: str | os.PathLike | None = None,
+    at_once: int = 2,
     progress: bool = False,
 ) -> Trained:
     """Train ``model`` from each seed; the same seeds and settings give the same numbers.
@@ -79,34 +92,61 @@ def train(
     rounding may change with their number.
 
     Args:
-        model: a Linen module from images to logits.
+        model: a Linen module from images to logits; if its ``__call__`` has a keyword ``train``, it is told.
         data: training and test set.
         seeds: one network each; a seed fixes the initial weights and the order of the images.
-        recipe: epochs, batch size, learning rate.
+        recipe: how to train; or one for each seed, of the same epochs and batch size.
         checkpoints: a folder (orbax) that the state of each seed is saved to and resumed from; a finished training is
             not run again.
+        at_once: on a processor, so many networks are trained side by side.
         progress: show a progress bar with loss and accuracy on standard error.
 
     Raises:
-        InputError: no seeds, or a checkpoint of another model.
+        InputError: no seeds, recipes that do not go together, or a checkpoint of another model.
     """
+    recipes = [recipe] * len(seeds) if isinstance(recipe, Recipe) else list(recipe)
     if not seeds:
         raise InputError("train: no seeds; expected at least one")
-    steps = len(data.train_labels) // min(recipe.batch_size, len(data.train_labels))
-    optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, max(1, recipe.epochs * steps)))
-    initial = _initial(model, optimiser, seeds, data.train_images[:1])
-    stores = [None if checkpoints is None else Checkpoints(Path(checkpoints) / f"seed{seed:03d}") for seed in seeds]
-    networks = [
-        _Network.restored(seed, state, recipe.epochs, store)
-        for seed, state, store in zip(seeds, initial, stores, strict=True)
-    ]
-    if any(network.epoch < recipe.epochs for network in networks):
-        _train(model, optimiser, data, recipe, networks, progress)
-    for store in stores:
-        if store is not None:
-            store.close()
-    variables = [(before.variables, network.state.variables) for before, network in zip(initial, networks, strict=True)]
+    if len(recipes) != len(seeds) or len({(own.epochs, own.batch_size) for own in recipes}) > 1:
+        raise InputError(
+            f"train: {len(recipes)} recipes for {len(seeds)} seeds; expected one for each, of the same epochs and "
+            "batch size"
+        )
+    networks = []
+    for seed, own in zip(seeds, recipes, strict=True):
+        settings = _settings(data, seed, own)
+        initial = initial_state(model, settings, jnp.asarray(data.train_images[:1]))
+        store = None if checkpoints is None else Checkpoints(Path(checkpoints) / f"seed{seed:03d}")
+        networks.append(_Network.restored(seed, settings, initial, own.epochs, store))
+    if any(network.epoch < recipes[0].epochs for network in networks):
+        _train(model, data, recipes[0], networks, at_once, progress)
+    for network in networks:
+        if network.store is not None:
+            network.store.close()
+    variables = [(network.initial.variables, network.state.variables) for network in networks]
     return Trained(*jax.jit(_stacked)(variables), *(np.stack([n.history[name] for n in networks]) for name in _HISTORY))
+
+
+def noisy_labels(labels: np.ndarray, share: float, num_classes: int, seed: int) -> np.ndarray:
+    """The labels, with this share of them (rounded) replaced by another class, each as likely as the others."""
+    rng = np.random.default_rng([_NOISE, seed])
+    changed = rng.permutation(len(labels))[: round(share * len(labels))]
+    noisy = labels.copy()
+    noisy[changed] = (labels[changed] + rng.integers(1, num_classes, len(changed))) % num_classes
+    return noisy
+
+
+def accuracy_of(model: nn.Module, variables: Any, images: Any, labels: Any, batch_size: int = 1000) -> float:
+    """Share of images whose largest logit is their label's."""
+    right = 0
+    for start in range(0, len(labels), batch_size):
+        part = slice(start, start + batch_size)
+        right += int(hits(model, variables, images[part], labels[part]))
+    return right / len(labels)
+
+
+_HISTORY = ("loss", "train_accuracy", "test_accuracy")
+_NOISE = 20170226
 
 
 @dataclass
@@ -114,21 +154,25 @@ class _Network:
     """The training of one seed: how far it is, and where it is kept."""
 
     seed: int
+    settings: Settings
+    initial: State
     state: State
     history: dict[str, np.ndarray]
     store: Checkpoints | None
     epoch: int = 0
 
     @classmethod
-    def restored(cls, seed: int, initial: State, epochs: int, store: Checkpoints | None) -> "_Network":
+    def restored(
+        cls, seed: int, settings: Settings, initial: State, epochs: int, store: Checkpoints | None
+    ) -> "_Network":
         """As the newest checkpoint has it, or before the first step."""
         history = {name: np.full(epochs, np.nan, np.float32) for name in _HISTORY}
         if store is None:
-            return cls(seed, initial, history, store)
+            return cls(seed, settings, initial, initial, history, store)
         epoch, state, history = store.restore(initial, history)
-        return cls(seed, state, history, store, epoch)
+        return cls(seed, settings, initial, state, history, store, epoch)
 
-    def advance(self, state: State, *results: Any) -> None:
+    def advance(self, state: State, results: Sequence[Any]) -> None:
         """Another epoch is done, with these values of the history."""
         self.state = state
         for name, value in zip(_HISTORY, results, strict=True):
@@ -138,19 +182,26 @@ class _Network:
             self.store.save(self.epoch, state, self.history, last=self.epoch == len(self.history[_HISTORY[0]]))
 
 
+def _settings(data: Dataset, seed: int, recipe: Recipe) -> Settings:
+    steps = recipe.epochs * (len(data.train_labels) // min(recipe.batch_size, len(data.train_labels)))
+    labels = data.train_labels
+    if recipe.label_noise:
+        labels = noisy_labels(labels, recipe.label_noise, len(data.class_names), seed)
+    numbers = (recipe.learning_rate, recipe.weight_decay, recipe.init_scale, max(1, steps))
+    return Settings(jnp.asarray(seed), *(jnp.float32(number) for number in numbers), jnp.asarray(labels))
+
+
 def _train(
-    model: nn.Module,
-    optimiser: optax.GradientTransformation,
-    data: Dataset,
-    recipe: Recipe,
-    networks: list[_Network],
-    progress: bool,
+    model: nn.Module, data: Dataset, recipe: Recipe, networks: list[_Network], at_once: int, progress: bool
 ) -> None:
-    """Train these networks to the end, those that are equally far together."""
+    """Train these networks to the end: on a processor side by side, each by itself; on an accelerator in one program.
+
+    On a processor networks in one program are slower, since XLA runs batched products one after another, and rounding
+    would depend on whether there is one network or more.
+    """
     size = min(recipe.batch_size, len(data.train_labels))
     steps = len(data.train_labels) // size
-    run_epoch = _epoch_runner(model, optimiser, data)
-    test = jnp.asarray(data.test_images), jnp.asarray(data.test_labels)
+    images = Images(*map(jnp.asarray, (data.train_images, data.test_images, data.test_labels)))
     with tqdm(
         total=recipe.epochs * steps * len(networks),
         initial=sum(network.epoch for network in networks) * steps,
@@ -158,50 +209,58 @@ def _train(
         unit="step",
         disable=not progress,
     ) as bar:
-        for start in sorted({network.epoch for network in networks}):
-            group = [network for network in networks if network.epoch == start]
-            for epoch in range(start, recipe.epochs):
-                orders = np.stack([_order(n.seed, epoch, len(data.train_labels))[: steps * size] for n in group])
-                states, loss, accuracy = run_epoch(
-                    [n.state for n in group], orders.reshape(len(group), steps, size), bar
-                )
-                tested = [accuracy_of(model, state.variables, *test) for state in states]
-                for network, state, *results in zip(group, states, loss, accuracy, tested, strict=True):
-                    network.advance(state, *results)
-                bar.set_postfix(loss=f"{np.mean(loss):.3f}", test_accuracy=f"{np.mean(tested):.3f}")
+        if jax.default_backend() != "cpu":
+            for start in sorted({network.epoch for network in networks}):
+                group = [network for network in networks if network.epoch == start]
+                _train_group(model, images, group, recipe.epochs, (steps, size), bar)
+            return
+        # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
+        run = _scanned_epoch if isinstance(model, MLP) else _looped_epoch
+        work = {n.seed: partial(_train_one, run, model, images, n, recipe.epochs, (steps, size), bar) for n in networks}
+        together(work, at_once)
 
 
-def _initial(
-    model: nn.Module, optimiser: optax.GradientTransformation, seeds: tuple[int, ...], images: Any
-) -> list[State]:
-    """The state of each seed before the first step."""
-
-    def initial(seed):
-        variables = {"params": model.init(jax.random.key(seed), jnp.asarray(images))["params"]}
-        return State(variables, optimiser.init(variables))
-
-    # run once a seed: optimising the program takes three times as long as running it
-    compiled = jax.jit(initial, compiler_options={"xla_backend_optimization_level": 0})
-    return [compiled(jnp.asarray(seed)) for seed in seeds]
+def _train_one(run, model, images: Images, network: _Network, epochs: int, shape: tuple[int, int], bar) -> None:
+    """One network to the end."""
+    for epoch in range(network.epoch, epochs):
+        rows = _rows(network.seed, epoch, len(images.train), shape)
+        state, results = run(model, images, network.settings, network.state, rows, epoch * shape[0], bar)
+        network.advance(state, results)
+        bar.set_postfix(loss=f"{float(results[0]):.3f}", test_accuracy=f"{float(results[2]):.3f}")
 
 
-def _epoch_runner(model: nn.Module, optimiser: optax.GradientTransformation, data: Dataset) -> Callable:
-    """An epoch of several seeds: on an accelerator in one program, on a processor one after another.
+def _train_group(model, images: Images, group: list[_Network], epochs: int, shape: tuple[int, int], bar) -> None:
+    """Networks that are equally far, to the end, in one program."""
+    settings = _stacked([network.settings for network in group])
+    for epoch in range(group[0].epoch, epochs):
+        rows = np.stack([_rows(network.seed, epoch, len(images.train), shape) for network in group])
+        states, results = epoch_of_many(
+            model, images, settings, [network.state for network in group], rows, epoch * shape[0]
+        )
+        results = np.asarray(results)
+        for network, state, *own in zip(group, states, *results, strict=True):
+            network.advance(state, own)
+        bar.update(rows.shape[0] * rows.shape[1])
+        bar.set_postfix(loss=f"{results[0].mean():.3f}", test_accuracy=f"{results[2].mean():.3f}")
 
-    On a processor seeds in one program are no faster, since the matrix products of one seed fill it, and the rounding
-    would depend on whether there is one seed or more.
-    """
-    step = partial(_step, model, optimiser, jnp.asarray(data.train_images), jnp.asarray(data.train_labels))
-    if jax.default_backend() != "cpu":
-        return _scanned_epoch(step)
-    # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
-    run_seed = _scanned_epoch(step) if isinstance(model, MLP) else _looped_epoch(step)
 
-    def run(states, orders, bar):
-        results = [run_seed([state], rows[None], bar) for state, rows in zip(states, orders, strict=True)]
-        return [[value for [value] in part] for part in zip(*results, strict=True)]
+def _scanned_epoch(model, images: Images, settings: Settings, state: State, rows: np.ndarray, first: int, bar) -> Any:
+    """An epoch in one compiled program."""
+    state, results = one_epoch(model, images, settings, state, rows, first)
+    results = [float(value) for value in results]
+    bar.update(len(rows))
+    return state, results
 
-    return run
+
+def _looped_epoch(model, images: Images, settings: Settings, state: State, rows: np.ndarray, first: int, bar) -> Any:
+    """One compiled step, called in a loop over the batches."""
+    results = []
+    for number, batch in enumerate(rows, first):
+        state, result = one_step(model, images, settings, state, batch, number)
+        results.append(result)
+        bar.update()
+    loss, accuracy = np.asarray(results).mean(0)
+    return state, (loss, accuracy, accuracy_of(model, state.variables, images.test, images.test_labels))
 
 
 def _stacked(trees: list[Any]) -> Any:
@@ -209,68 +268,10 @@ def _stacked(trees: list[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
-def accuracy_of(model: nn.Module, variables: Any, images: Any, labels: Any, batch_size: int = 1000) -> float:
-    """Share of images whose largest logit is their label's."""
-    right = 0
-    for start in range(0, len(labels), batch_size):
-        part = slice(start, start + batch_size)
-        right += int(_hits(model, variables, images[part], labels[part]))
-    return right / len(labels)
-
-
-_HISTORY = ("loss", "train_accuracy", "test_accuracy")
-
-
-@partial(jax.jit, static_argnames="model")
-def _hits(model, variables, images, labels):
-    return jnp.sum(model.apply(variables, images).argmax(-1) == labels)
+def _rows(seed: int, epoch: int, n: int, shape: tuple[int, int]) -> np.ndarray:
+    """The training images of an epoch's steps: ``[step, image]``."""
+    return _order(seed, epoch, n)[: math.prod(shape)].reshape(shape)
 
 
 def _order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)
-
-
-def _step(model, optimiser, images, labels, state: State, rows) -> tuple[State, tuple[jax.Array, jax.Array]]:
-    """One step of one seed on these rows of the training set; loss and accuracy of the batch."""
-
-    def loss_of(variables):
-        logits = model.apply(variables, images[rows])
-        loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
-        return loss, (logits.argmax(-1) == labels[rows]).mean()
-
-    (loss, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.variables)
-    updates, moments = optimiser.update(gradient, state.optimiser, state.variables)
-    return State(optax.apply_updates(state.variables, updates), moments), (loss, accuracy)
-
-
-def _scanned_epoch(step: Callable) -> Callable:
-    """All seeds and all steps of an epoch in one compiled program."""
-
-    @jax.jit
-    def compiled(states, orders):
-        state, (loss, accuracy) = jax.vmap(lambda s, rows: jax.lax.scan(step, s, rows))(_stacked(states), orders)
-        return [jax.tree.map(lambda a, i=i: a[i], state) for i in range(len(states))], loss.mean(1), accuracy.mean(1)
-
-    def run(states, orders, bar):
-        states, loss, accuracy = compiled(states, orders)
-        loss = np.asarray(loss)
-        bar.update(orders.shape[0] * orders.shape[1])
-        return states, loss, np.asarray(accuracy)
-
-    return run
-
-
-def _looped_epoch(step: Callable) -> Callable:
-    """One compiled step, called in a loop over the batches of one seed."""
-    compiled = jax.jit(step)
-
-    def run(states, orders, bar):
-        [state], [batches], results = states, orders, []
-        for rows in batches:
-            state, result = compiled(state, rows)
-            results.append(result)
-            bar.update()
-        loss, accuracy = np.asarray(results).mean(0)
-        return [state], [loss], [accuracy]
-
-    return run
