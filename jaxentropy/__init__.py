@@ -78,13 +78,16 @@ __all__ = [
 
 __version__ = version("jaxentropy")
 _LAZY = ("capture", "datasets", "plots")
+_SWEEPS = {"sweep": "engine", "load_sweep": "results"}  # they import flax and what trains networks
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:  # they import flax, matplotlib or data sets
         return importlib.import_module(f"jaxentropy.{name}")
+    if name in _SWEEPS:
+        return getattr(importlib.import_module(f"jaxentropy.experiments.sweeps.{_SWEEPS[name]}"), name)
     raise AttributeError(f"module 'jaxentropy' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_LAZY, "__version__"])
+    return sorted([*__all__, *_LAZY, *_SWEEPS, "__version__"])

@@ -27,6 +27,7 @@ How a neural network's activation patterns settle with depth, and how much of th
   jaxentropy run                 train networks and their untrained twins, record, profile, judge and draw
   jaxentropy analyze acts.npz    the same for activations that any framework wrote
   jaxentropy report FOLDER       draw the figures of a results folder anew
+  jaxentropy sweep sweep.toml    many networks: every combination of settings, on all cores, in parts, or on a cluster
 
 Start with `jaxentropy run`. `jaxentropy COMMAND --help` shows examples and every option.
 """
@@ -130,6 +131,65 @@ def analyze(
     _draw_and_tell(folder)
 
 
+def sweep(
+    file: tyro.conf.Positional[Path],
+    out: Annotated[Path | None, _otherwise("PATH", "runs/FILE without its ending")] = None,
+    shard: Annotated[str | None, _otherwise("i/n", "all, or what a SLURM array or an indexed job says")] = None,
+    engine: str = "local",
+    address: Annotated[str | None, _otherwise("ADDRESS", "none")] = None,
+    workers: Annotated[int | None, _otherwise("INT", "one for each core")] = None,
+    max_networks: int = 2000,
+    retry: _Flag = False,
+    debug: _Flag = False,
+) -> None:
+    """Train and measure every combination of the settings in FILE, each beside its untrained twin.
+
+    FILE is TOML; each setting has a value or a list of values:
+
+      dataset = ["mnist5k", "fashion-mnist"]
+      depth = [1, 2, 4, 8]
+      width = [32, 128]
+      activation = ["relu", "tanh"]
+      epochs = 10
+      seeds = 4
+
+    Settings are dataset, depth, width, activation, norm, dropout, epochs, batch_size, learning_rate, weight_decay,
+    init_scale, label_noise, train_size and recorded. What is done is not made again: the same command goes on after a
+    killed one, and several at once share the work by shards. A network that fails is noted and stops no other.
+
+    Try:
+
+      jaxentropy sweep sweep.toml
+
+      jaxentropy sweep sweep.toml --shard 0/2 & jaxentropy sweep sweep.toml --shard 1/2
+        two parts; in a SLURM array, or an indexed job of Kubernetes, --shard is found by itself
+
+      jaxentropy sweep sweep.toml --engine dask --address tcp://scheduler:8786
+        on the workers of a Dask cluster that see the same folder
+
+    Args:
+        file: The grid.
+        out: Results folder; a larger grid or more seeds add to it.
+        shard: The i-th of n parts alone, i from 0 to n - 1.
+        engine: local or dask.
+        address: The Dask scheduler's.
+        workers: Processes on this machine; 0 makes everything in this one.
+        max_networks: Refuse larger grids.
+        retry: Try networks again that failed before.
+        debug: Show the traceback of an error.
+    """
+    from jaxentropy.experiments.sweeps.command import run_sweep
+
+    del debug
+    results = run_sweep(
+        file, out or Path("runs") / file.stem, shard=shard, engine=engine, address=address, workers=workers,
+        max_networks=max_networks, retry=retry, progress=sys.stderr.isatty(), say=_say,
+    )  # fmt: skip
+    print(results)
+    if len(results):
+        print(results.summary())
+
+
 def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
     """Draw the figures of a results folder anew, and write its summary.md.
 
@@ -207,7 +267,7 @@ def _dispatch(arguments: list[str]) -> None:
     call()
 
 
-_COMMANDS = {"run": run, "analyze": analyze, "report": redraw}
+_COMMANDS = {"run": run, "analyze": analyze, "report": redraw, "sweep": sweep}
 
 
 def _deferred(function):

@@ -1,0 +1,1 @@
+"""Sweeps: many networks, trained and measured on any engine, into one folder."""
