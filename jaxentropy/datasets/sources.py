@@ -62,8 +62,10 @@ def load(name: str, *, download: bool = False) -> Dataset:
       or strings.
     - ``tfds:NAME``: of TensorFlow Datasets (the extra ``tfds``), prepared on this machine as ``array_record``, which
       needs no TensorFlow; fetched only with ``download=True``. ``?size=32`` as above.
-    - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``: every input there is, half of them to train
-      on; entropies over all of them are exact.
+    - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``, ``task:sparse-parity:K-of-N`` (K bits count),
+      ``task:hierarchy:LEVELS`` (a tree of gates over 2^LEVELS bits): every input there is, half of them to train on;
+      entropies over all of them are exact.
+    - ``task:spirals:TURNS``: points on two spirals in the plane; the more turns, the more depth they need.
 
     Raises:
         InputError: an unknown name, or a data set that is not there (with the way to get it) or is damaged.
