@@ -112,6 +112,8 @@ def train(
             f"train: {len(recipes)} recipes for {len(seeds)} seeds; expected one for each, of the same epochs and "
             "batch size"
         )
+    if checkpoints is not None and len(set(seeds)) < len(seeds):
+        raise InputError("train: a seed is there twice, and would have one folder of checkpoints; leave them out")
     networks = []
     for seed, own in zip(seeds, recipes, strict=True):
         settings = _settings(data, seed, own)
@@ -216,7 +218,10 @@ def _train(
             return
         # scanning over convolutions is ten times slower than a loop of steps on a CPU; for an MLP the scan wins
         run = _scanned_epoch if isinstance(model, MLP) else _looped_epoch
-        work = {n.seed: partial(_train_one, run, model, images, n, recipe.epochs, (steps, size), bar) for n in networks}
+        work = {
+            i: partial(_train_one, run, model, images, network, recipe.epochs, (steps, size), bar)
+            for i, network in enumerate(networks)  # a seed may be there twice, with two recipes
+        }
         together(work, at_once)
 
 

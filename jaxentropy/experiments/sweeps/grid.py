@@ -51,26 +51,6 @@ class Network:
     recorded: int = 1000
     seed: int = 0
 
-    def __post_init__(self):
-        for name, known in (("activation", ACTIVATIONS), ("norm", NORMS)):
-            if getattr(self, name) not in known:
-                raise InputError(f"unknown {name} '{getattr(self, name)}'; choose from {', '.join(known)}")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" or field.type is int:
-                if not isinstance(value, int) or isinstance(value, bool) or value < _LEAST.get(field.name, 1):
-                    raise InputError(
-                        f"{field.name} is {value!r}; expected a whole number of {_LEAST.get(field.name, 1)} or more"
-                    )
-            elif field.type == "float" or field.type is float:
-                low, high, open_at_low = _RANGES[field.name]
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if not number or not (low < value if open_at_low else low <= value) or not value < high:
-                    raise InputError(f"{field.name} is {value!r}; expected a number from {low:g} to {high:g}")
-                object.__setattr__(self, field.name, float(value))
-            elif not isinstance(value, str):
-                raise InputError(f"{field.name} is {value!r}; expected a name")
-
     @property
     def configuration(self) -> str:
         """A name for all settings but the seed: the same for all seeds of a configuration."""
@@ -102,7 +82,28 @@ _RANGES = {
     "init_scale": (0.0, math.inf, True),
     "label_noise": (0.0, 1.0 + 1e-12, False),
 }
-SETTINGS = tuple(field.name for field in dataclasses.fields(Network))
+_NAMES = {"activation": ACTIVATIONS, "norm": NORMS}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Network)}
+SETTINGS = tuple(_DEFAULTS)
+
+
+def checked(name: str, value: Any) -> Any:
+    """A setting's value, whole numbers as floats where floats are meant; InputError if it cannot be."""
+    kind = type(_DEFAULTS[name])
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        least = _LEAST.get(name, 1)
+        if not number or isinstance(value, float) or value < least:
+            raise InputError(f"{name} is {value!r}; expected a whole number of {least} or more")
+    elif kind is float:
+        low, high, above_low = _RANGES[name]
+        if not number or not (low < value if above_low else low <= value) or not value < high:
+            raise InputError(f"{name} is {value!r}; expected a number from {low:g} to {high:g}")
+    elif not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}; expected a name")
+    elif name in _NAMES and value not in _NAMES[name]:
+        raise InputError(f"unknown {name} '{value}'; choose from {', '.join(_NAMES[name])}")
+    return kind(value)
 
 
 def networks_of(
@@ -131,7 +132,10 @@ def networks_of(
             hint = f"did you mean {near[0]}? There are " if near else "there are "
             raise InputError(f"unknown setting '{name}'; {hint}{', '.join(s for s in SETTINGS if s != 'seed')}")
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    axes = {name: list(v) if isinstance(v, list | tuple) else [v] for name, v in settings.items()}
+    axes = {
+        name: [checked(name, value) for value in (values if isinstance(values, list | tuple) else [values])]
+        for name, values in settings.items()
+    }
     empty = [name for name, values in axes.items() if not values] + ([] if numbers else ["seeds"])
     if empty:
         raise InputError(f"the grid is empty: {', '.join(empty)} has no values")
@@ -187,7 +191,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 
 def _size(value: Any) -> float:
-    return value if isinstance(value, int | float) else 0
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _in_words(seconds: float) -> str:

@@ -1,0 +1,236 @@
+"""Sweeps on a small data set: what is in the files, what is made again, and what is gathered."""
+
+import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxentropy as je
+from jaxentropy.capture import sown
+from jaxentropy.datasets import load
+from jaxentropy.experiments.sweeps import jobs, measure
+from jaxentropy.experiments.sweeps.grid import Network
+from jaxentropy.experiments.sweeps.measure import centre_accuracy, probe_accuracy, trained_on
+from jaxentropy.networks.models import MLP
+from jaxentropy.networks.training import train
+
+pytestmark = pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
+SETTINGS = {"depth": [1, 3], "width": 8, "epochs": 2, "batch_size": 16, "learning_rate": 1e-2}
+TIMED = ("forward_seconds",)
+
+
+@pytest.fixture(scope="module")
+def settings(toy_file):
+    return {**SETTINGS, "dataset": f"npz:{toy_file}"}
+
+
+@pytest.fixture(scope="module")
+def done(settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep") / "out"
+    return je.sweep(settings, folder, seeds=2, workers=0)
+
+
+def contents(results) -> dict[str, xr.Dataset]:
+    return {key: results.profile(key).drop_vars(TIMED) for key in results.keys}
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for key, one in expected.items():
+        xr.testing.assert_identical(found[key], one)
+
+
+def test_each_network_has_what_it_has_alone(done, settings):
+    """Its profile, accuracies and history, made by hand from the same pieces."""
+    assert len(done) == 4
+    assert not done.failed
+    data = load(settings["dataset"])
+    [key] = [k for k, n in done.store.networks.items() if (n.depth, n.seed) == (3, 1)]
+    network, found = done.store.networks[key], done.profile(key)
+    model = MLP((8, 8, 8), 3)
+    trained = train(model, data, (1,), measure.recipe_of(network))
+    recordings = {
+        kind: je.record(sown(model), own, [(data.test_images, data.test_labels)], class_names=data.class_names)
+        for kind, own in zip(("untrained", "trained"), trained.of_seed(0), strict=True)
+    }
+    expected = je.profile(
+        {kind: recordings[kind] for kind in ("trained", "untrained")},
+        bounds=False, bootstrap=measure.BOOTSTRAP, estimators=("plugin",), seed=1,
+    )  # fmt: skip
+    for name in ("neuron_entropy", "neuron_fall_se", "pattern_entropy", "neuron_information"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    np.testing.assert_array_equal(found.epoch_loss, trained.loss[0])
+    assert float(found.test_accuracy) == pytest.approx(float(trained.test_accuracy[0, -1]))
+    assert float(found.parameters) == 64 * 8 + 8 + 2 * (8 * 8 + 8) + 8 * 3 + 3
+    assert found.attrs["setting_depth"] == 3
+
+
+def test_layers_without_their_nonlinearity(done, settings):
+    """By NumPy, from the network's weights."""
+    data = load(settings["dataset"])
+    [key] = [k for k, n in done.store.networks.items() if (n.depth, n.seed) == (3, 0)]
+    params = train(MLP((8, 8, 8), 3), data, (0,), measure.recipe_of(done.store.networks[key])).of_seed(0)[1]["params"]
+    for k in range(3):
+        x = data.test_images.reshape(len(data.test_labels), -1)
+        for i in range(3):
+            x = x @ np.asarray(params[f"dense{i + 1}"]["kernel"]) + np.asarray(params[f"dense{i + 1}"]["bias"])
+            x = x if i == k else np.maximum(x, 0)
+        logits = x @ np.asarray(params["output"]["kernel"]) + np.asarray(params["output"]["bias"])
+        assert float(done.profile(key).linearised_accuracy[k]) == (logits.argmax(1) == data.test_labels).mean()
+
+
+def test_probes_agree_with_a_plain_solution(rng):
+    x, y = rng.normal(size=(90, 5)), rng.normal(size=(40, 5))
+    labels, tested = np.arange(90) % 3, np.arange(40) % 3
+    x[np.arange(90), labels] += 2
+    y[np.arange(40), tested] += 2
+    z = (x - x.mean(0)) / (x.std(0) + 1e-6)
+    extended = np.vstack([np.column_stack([z, np.ones(90)]), np.sqrt(measure.RIDGE * 90) * np.eye(6)])
+    targets = np.vstack([np.eye(3)[labels], np.zeros((6, 3))])
+    weights = np.linalg.lstsq(extended, targets, rcond=None)[0]
+    guessed = np.column_stack([(y - x.mean(0)) / (x.std(0) + 1e-6), np.ones(40)]) @ weights
+    assert probe_accuracy(x, labels, y, tested, 3) == (guessed.argmax(1) == tested).mean() > 0.6
+    centres = np.array([x[labels == c].mean(0) for c in range(3)])
+    distances = ((y[:, None] - centres) ** 2).sum(-1)
+    assert centre_accuracy(x, labels, y, tested, 3) == (distances.argmin(1) == tested).mean()
+    # a class that is not there is never the nearest
+    assert centre_accuracy(x, labels, y, tested, 4) == (distances.argmin(1) == tested).mean()
+
+
+def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, done, tmp_path, monkeypatch):
+    made = []
+    run_job = jobs.run_job
+
+    def noted(store, keys, at_once=1):
+        made.extend(keys)
+        return run_job(store, keys, at_once)
+
+    monkeypatch.setattr("jaxentropy.experiments.sweeps.engine.run_job", noted)
+    first = je.sweep({**settings, "depth": 1}, tmp_path / "out", seeds=1, workers=0)
+    assert len(made) == len(first) == 1
+    grown = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
+    assert len(made) == len(grown) == 4
+    assert_same(contents(grown), contents(done))
+    je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
+    assert len(made) == 4
+    # a damaged file is made again; one that is missing too
+    damaged, missing = grown.keys[:2]
+    path = grown.store.path(damaged)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    grown.store.path(missing).unlink()
+    again = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
+    assert sorted(made[4:]) == sorted([damaged, missing])
+    assert_same(contents(again), contents(done))
+    with pytest.raises(je.InputError, match="holds another sweep: this one lacks 4 of its 4 networks"):
+        je.sweep({**settings, "width": 9}, tmp_path / "out", seeds=2)
+
+
+def test_two_shards_and_another_executor_give_the_same(settings, done, tmp_path):
+    with ThreadPoolExecutor(2) as executor:
+        for part in range(2):
+            results = je.sweep(settings, tmp_path / "out", seeds=2, shard=(part, 2), executor=executor)
+            assert len(results) == (2, 4)[part]
+    assert_same(contents(results), contents(done))
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_failures_are_noted_and_stop_no_other(settings, tmp_path, monkeypatch):
+    """Too large a learning rate makes a loss of NaN; a broken measurement fails one network alone."""
+    settings = {**settings, "depth": 1, "learning_rate": [1e-2, 1e30]}
+    measured = jobs.measured
+
+    def breaks(network, *rest):
+        if network.seed == 1 and network.learning_rate < 1:
+            raise MemoryError("no room")
+        return measured(network, *rest)
+
+    monkeypatch.setattr(jobs, "measured", breaks)
+    with pytest.warns(UserWarning, match="3 of 4 networks failed, for example"):
+        results = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
+    assert len(results) == 1
+    reasons = sorted(results.failed.values())
+    assert reasons[0] == "MemoryError: no room"
+    assert "diverged" in reasons[1]
+    noted = json.loads(next((tmp_path / "out" / "failed").iterdir()).read_text())
+    assert noted["settings"]["depth"] == 1
+    monkeypatch.setattr(jobs, "measured", measured)
+    with pytest.warns(UserWarning, match="3 of 4"):  # they are not tried again unasked
+        assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0)) == 1
+    with pytest.warns(UserWarning, match="2 of 4"):
+        assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0, retry=True)) == 2
+
+
+def test_gathered(done):
+    gathered = done.to_dataset()
+    assert dict(gathered.sizes) == {"member": 4, "state": 2, "layer": 3, "class": 3, "step": 2}
+    for i, key in enumerate(gathered.key.values):
+        one, depth = done.profile(key), int(gathered.depth[i])
+        own = gathered.isel(member=i)
+        for state in ("untrained", "trained"):
+            np.testing.assert_array_equal(
+                own.neuron_entropy.sel(state=state)[:depth], one.neuron_entropy.sel(network=state)
+            )
+            assert own.neuron_entropy.sel(state=state)[depth:].isnull().all()
+        if depth > 1:
+            np.testing.assert_array_equal(own.neuron_fall.sel(state="trained"), one.neuron_fall.sel(network="trained"))
+        else:
+            assert own.neuron_fall.isnull().all()
+        np.testing.assert_array_equal(own.probe_accuracy[:, :depth], one.probe_accuracy)
+    assert len(set(gathered.configuration.values)) == 2
+    table = done.to_dataframe()
+    assert len(table) == 2 * (2 * 1 + 2 * 3)
+    row = table[(table.depth == 3) & (table.layer == 2) & (table.state == "trained") & (table.seed == 0)].iloc[0]
+    one = done.profile(row.key)
+    expected = float(one.neuron_entropy.sel(network="trained", layer="fc2").mean())
+    assert row.neuron_entropy == pytest.approx(expected)
+    assert row.test_accuracy == float(one.test_accuracy)
+    assert len(done.networks()) == 4
+    summary = done.summary()
+    assert "| depth | networks |" in summary.replace("  ", " ")
+    assert "Results(4 of 4 networks; " in repr(je.load_sweep(done.store.folder))
+
+
+def test_label_noise_is_told_apart_by_layer(settings, tmp_path):
+    """Of the inputs whose label was changed; images are of their true class, and tell nothing of the other at first."""
+    results = je.sweep({**settings, "depth": 1, "label_noise": 0.5}, tmp_path / "out", seeds=1, workers=0)
+    [one] = contents(results).values()
+    true, given = one.information_true_label, one.information_trained_label
+    assert true.dims == given.dims == ("state", "layer")
+    assert (true > given + 0.02).all()
+
+
+def test_a_task_of_which_every_input_is_recorded_is_exact(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = je.sweep(
+            {"dataset": "task:parity:5", "depth": 2, "width": 4, "epochs": 1}, tmp_path, seeds=1, workers=0
+        )
+    gathered = results.to_dataset()
+    assert gathered.exact.all()
+    assert (gathered.neuron_fall_se.sel(step=1, **{"class": 0}) == 0).all()
+    assert int(results.profile(results.keys[0]).n.sum()) == 32
+
+
+def test_training_inputs_are_chosen_by_a_fixed_seed(toy):
+    less = trained_on(toy, 50)
+    assert less.train_images.shape[0] == 50
+    assert trained_on(toy, 50).digest() == less.digest()
+    assert trained_on(toy, 1000) is toy
+    assert {image.tobytes() for image in less.train_images} <= {image.tobytes() for image in toy.train_images}
+
+
+def test_folders(settings, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(je.InputError, match="is not a jaxentropy results folder"):
+        je.sweep(settings, tmp_path, seeds=1)
+    with pytest.raises(je.InputError, match="not a jaxentropy results folder"):
+        je.load_sweep(tmp_path / "nowhere")
+    with pytest.raises(je.InputError, match="unknown data set"):
+        je.sweep({"dataset": "mnist6k"}, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert str(Network(depth=2)) == "depth 2"
