@@ -126,7 +126,11 @@ def train(
         if network.store is not None:
             network.store.close()
     variables = [(network.initial.variables, network.state.variables) for network in networks]
-    return Trained(*jax.jit(_stacked)(variables), *(np.stack([n.history[name] for n in networks]) for name in _HISTORY))
+    histories = (np.stack([network.history[name] for network in networks]) for name in _HISTORY)
+    # on the host: a program for each shape would take longer
+    return Trained(
+        *jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *variables), *histories
+    )
 
 
 def noisy_labels(labels: np.ndarray, share: float, num_classes: int, seed: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """What is measured of each network of a sweep: its profile beside its twin's, and what can be read from its layers."""
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,6 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset
 from jaxentropy.experiments.sweeps.grid import Network
-from jaxentropy.networks.epochs import hits
 from jaxentropy.networks.models import ACTIVATIONS, MLP
 from jaxentropy.networks.training import Recipe, Trained, noisy_labels, train
 from jaxentropy.profiling.profiler import profile
@@ -76,16 +75,16 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     found = profile(ordered, bounds=False, shuffles=1, bootstrap=BOOTSTRAP, estimators=("plugin",), seed=network.seed)
     read = {kind: _read(network, model, data, own) for kind, own in variables.items()}
     by_layer = {
-        name: (("state", "layer"), np.array([read[kind][j] for kind in ("untrained", "trained")]))
-        for j, name in enumerate(("probe_accuracy", "centre_accuracy"))
+        name: (("state", "layer"), np.array([getattr(read[kind], source) for kind in ("untrained", "trained")]))
+        for name, source in (("probe_accuracy", "probes"), ("centre_accuracy", "centres"))
     }
     params = variables["trained"]["params"]
     noise = _noise_measures(network, model, data, variables)
     scalars = {
         "train_loss": trained.loss[i, -1] if network.epochs else np.nan,
-        "train_accuracy": _accuracy(model, variables["trained"], data.train_images, _labels(network, data)),
-        "test_accuracy": _accuracy(model, variables["trained"], data.test_images, data.test_labels),
-        "untrained_accuracy": _accuracy(model, variables["untrained"], data.test_images, data.test_labels),
+        "train_accuracy": read["trained"].train_accuracy,
+        "test_accuracy": read["trained"].test_accuracy,
+        "untrained_accuracy": read["untrained"].test_accuracy,
         "parameters": float(sum(leaf.size for leaf in jax.tree.leaves(params))),
         "forward_seconds": _forward_seconds(model, variables["trained"], data),
     }
@@ -122,35 +121,44 @@ def _labels(network: Network, data: Dataset) -> np.ndarray:
     return noisy_labels(data.train_labels, network.label_noise, len(data.class_names), network.seed)
 
 
-def _accuracy(model: MLP, variables: Any, images: np.ndarray, labels: np.ndarray) -> float:
-    parts = [slice(start, start + BATCH) for start in range(0, len(labels), BATCH)]
-    return sum(int(hits(model, variables, images[part], labels[part])) for part in parts) / len(labels)
-
-
 @jax.jit(static_argnames="model")
-def _pre_activations(model: MLP, variables: Any, images: Any) -> list[jax.Array]:
-    return list(sown(model)(variables, images)[1].values())
+def _forward(model: MLP, variables: Any, images: Any) -> tuple[list[jax.Array], jax.Array]:
+    """Each hidden layer's outputs, and the logits."""
+    logits, seen = sown(model)(variables, images)
+    act = ACTIVATIONS[model.activation]
+    return [act(own) for own in seen.values()], logits
 
 
-def _outputs(network: Network, model: MLP, variables: Any, images: np.ndarray) -> list[np.ndarray]:
-    """Each hidden layer's outputs, ``[input, neuron]``."""
-    act = ACTIVATIONS[network.activation]
-    parts = [
-        [np.asarray(act(own)) for own in _pre_activations(model, variables, images[start : start + BATCH])]
-        for start in range(0, len(images), BATCH)
-    ]
-    return [np.concatenate(own) for own in zip(*parts, strict=True)]
+def _outputs(model: MLP, variables: Any, images: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The same of any number of images, by batches of one size, so that one program serves all of them."""
+    parts = []
+    for start in range(0, len(images), BATCH):
+        own = images[start : start + BATCH]
+        filled = np.concatenate([own, np.zeros((BATCH - len(own), *own.shape[1:]), own.dtype)])
+        parts.append([np.asarray(a)[: len(own)] for a in jax.tree.leaves(_forward(model, variables, filled))])
+    *layers, logits = (np.concatenate(own) for own in zip(*parts, strict=True))
+    return layers, logits
 
 
-def _read(network: Network, model: MLP, data: Dataset, variables: Any) -> tuple[list[float], list[float]]:
-    """By layer, the test accuracy of a linear probe, and of the nearest class centre, fitted to the training inputs."""
-    fitted = _outputs(network, model, variables, data.train_images)
-    tested = _outputs(network, model, variables, data.test_images)
-    labels = _labels(network, data)
+class _Read(NamedTuple):
+    """What can be read from a network: accuracies, and by layer those of simple readers of its outputs."""
+
+    train_accuracy: float
+    test_accuracy: float
+    probes: list[float]
+    centres: list[float]
+
+
+def _read(network: Network, model: MLP, data: Dataset, variables: Any) -> _Read:
+    fitted, train_logits = _outputs(model, variables, data.train_images)
+    tested, test_logits = _outputs(model, variables, data.test_images)
+    labels, classes = _labels(network, data), len(data.class_names)
     pairs = list(zip(fitted, tested, strict=True))
-    return (
-        [probe_accuracy(x, labels, y, data.test_labels, len(data.class_names)) for x, y in pairs],
-        [centre_accuracy(x, labels, y, data.test_labels, len(data.class_names)) for x, y in pairs],
+    return _Read(
+        float((train_logits.argmax(1) == labels).mean()),
+        float((test_logits.argmax(1) == data.test_labels).mean()),
+        [probe_accuracy(x, labels, y, data.test_labels, classes) for x, y in pairs],
+        [centre_accuracy(x, labels, y, data.test_labels, classes) for x, y in pairs],
     )
 
 
@@ -200,27 +208,35 @@ def _linearised(network: Network, params: Any, data: Dataset) -> np.ndarray:
     """By layer, the test accuracy if its nonlinearity is left out; NaN where norms stand between."""
     if network.norm != "none":
         return np.full(network.depth, np.nan)
-    act = ACTIVATIONS[network.activation]
+    act = _ON_HOST[network.activation]
     accuracies = np.empty(network.depth)
-    layers = [params[f"dense{i}"] for i in range(1, network.depth + 1)]
-    before = jnp.asarray(data.test_images.reshape(len(data.test_images), -1))
+    layers = jax.tree.map(np.asarray, [params[f"dense{i}"] for i in range(1, network.depth + 1)] + [params["output"]])
+    before = data.test_images.reshape(len(data.test_images), -1)
     for k in range(network.depth):
-        seen = before @ layers[k]["kernel"] + layers[k]["bias"]
-        x = seen
-        for layer in layers[k + 1 :]:
+        seen = x = before @ layers[k]["kernel"] + layers[k]["bias"]
+        for layer in layers[k + 1 : -1]:
             x = act(x @ layer["kernel"] + layer["bias"])
-        logits = x @ params["output"]["kernel"] + params["output"]["bias"]
-        accuracies[k] = float((np.asarray(logits).argmax(-1) == data.test_labels).mean())
+        logits = x @ layers[-1]["kernel"] + layers[-1]["bias"]
+        accuracies[k] = (logits.argmax(-1) == data.test_labels).mean()
         before = act(seen)
     return accuracies
 
 
+# compiled for each shape, they would take longer than the products
+_ON_HOST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+}
+
+
 def _forward_seconds(model: MLP, variables: Any, data: Dataset) -> float:
-    """Of the test inputs through the network, a thousand at most: the median of some calls."""
-    images, labels = (jnp.asarray(a[:BATCH]) for a in (data.test_images, data.test_labels))
+    """Of a thousand inputs through the network: the median of some calls."""
+    images = jnp.asarray(np.resize(data.test_images, (BATCH, *data.test_images.shape[1:])))
     seconds = []
     for _ in range(_TIMED + 1):
         start = time.perf_counter()
-        hits(model, variables, images, labels).block_until_ready()
+        jax.block_until_ready(_forward(model, variables, images))
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds[1:]))
