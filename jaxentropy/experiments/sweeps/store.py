@@ -1,7 +1,9 @@
 """The folder of a sweep: a file for each network, and what is known of those that failed."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from jaxentropy.reports.folder import CONFIG, claim, read_config, refuse_foreign
 
 COMMAND = "sweep"
 _NETWORKS, _FAILED = "networks", "failed"
+_STALE = 600.0  # seconds; to write one takes less than one
 
 
 class Store:
@@ -64,6 +67,10 @@ class Store:
                     f"{self.folder} holds another sweep: this one lacks {len(missing)} of its {len(other.networks)} "
                     f"networks (the first: {missing[0]}). Choose another folder, or add to the grid"
                 )
+        for left in (self.folder / _NETWORKS).glob(".*.nc"):  # half-written, by something that was killed
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE:
+                    left.unlink()
         claim(
             self.folder,
             COMMAND,

@@ -1,0 +1,103 @@
+"""Sweeps that are killed at random moments: by the system, one of two shards, one of two Dask workers."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import jaxentropy as je
+
+pytestmark = pytest.mark.programs
+GRID = "depth = [1, 2]\nwidth = [8, 12, 16]\nepochs = 2\nbatch_size = 16\nseeds = 2\n"
+COMMAND = [str(Path(sys.executable).with_name("jaxentropy")), "sweep", "sweep.toml"]
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+TIMED = ("forward_seconds",)
+
+
+@pytest.fixture
+def place(tmp_path, toy_file, monkeypatch):
+    """A folder with a grid; compiled programs are kept in it, so that a killed sweep's next start is quick."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "sweep.toml").write_text(f'dataset = "npz:{toy_file}"\n{GRID}')
+    return tmp_path
+
+
+def begun(*arguments: str) -> subprocess.Popen:
+    return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finished(*arguments: str) -> None:
+    with begun(*arguments) as process:
+        assert process.wait(timeout=120) == 0, process.stderr and process.stderr.read()
+
+
+def contents(folder: str) -> dict[str, xr.Dataset]:
+    results = je.load_sweep(folder)
+    assert len(results) == 12
+    written = {path.name for path in Path(folder, "networks").iterdir() if not path.name.startswith(".")}
+    assert written == {f"{key}.nc" for key in results.keys}
+    return {key: results.profile(key).drop_vars(TIMED) for key in results.keys}
+
+
+def assert_same(folder: str, expected: str) -> None:
+    found = contents(folder)
+    for key, one in contents(expected).items():
+        xr.testing.assert_identical(found[key], one)
+
+
+def test_killed_at_ten_random_moments(place):
+    finished("--out", "whole", "--workers", "0")
+    chance = random.Random(20191123)
+    for _ in range(10):
+        with begun("--out", "killed", "--workers", "0") as process:
+            try:
+                process.wait(timeout=chance.uniform(2.0, 8.0))
+            except subprocess.TimeoutExpired:
+                process.kill()
+    finished("--out", "killed", "--workers", "0")
+    assert_same("killed", "whole")
+
+
+def test_one_of_two_shards_is_killed(place):
+    first, second = ("--out", "shards", "--workers", "0", "--shard", "0/2"), ("--out", "shards", "--shard", "1/2")
+    with begun(*first) as victim, begun(*second, "--workers", "0") as other:
+        time.sleep(7)
+        victim.kill()
+        assert other.wait(timeout=120) == 0
+    finished(*first)
+    finished("--out", "whole", "--workers", "2")
+    assert_same("shards", "whole")
+
+
+def test_one_of_two_dask_workers_is_killed(place, toy_file):
+    distributed = pytest.importorskip("distributed")
+    settings = {"dataset": f"npz:{toy_file}", "depth": [1, 2], "width": [8, 12, 16], "epochs": 2, "batch_size": 16}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        victim = client.submit(os.getpid, workers=[next(iter(cluster.scheduler_info["workers"]))]).result()
+        killed = threading.Event()
+
+        def kill() -> None:
+            while not list(Path("dask", "networks").glob("*.nc")):
+                time.sleep(0.05)
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+
+        threading.Thread(target=kill, daemon=True).start()
+        with client.get_executor(retries=2) as executor:
+            je.sweep(settings, "dask", seeds=2, executor=executor)
+        assert killed.is_set()
+    finished("--out", "whole", "--workers", "2")
+    assert_same("dask", "whole")
