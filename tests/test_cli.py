@@ -160,6 +160,29 @@ def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp
 
 
 @pytest.mark.usefixtures("one_figure")
+def test_a_sampled_task_is_a_sample(tmp_path, capsys):
+    """Its training points are recorded, and no stream is drawn: points have no pixels to shift."""
+    small = [*SMALL[:-1], "100"]
+    status, out, _ = command(
+        capsys, "run", "--dataset", "task:spirals:2", "--model", "mlp", *small, "--epochs", "1", "--out", tmp_path / "r"
+    )
+    assert status == 0
+    found = je.load_profile(tmp_path / "r" / "profile.nc")
+    assert found.attrs["population"] == "sample"
+    assert int(found.n.sum()) == 4000
+    assert "every input was listed" not in out
+    assert not (tmp_path / "r" / "stream.nc").exists()
+    assert "4000 points drawn to train" in (tmp_path / "r" / "summary.md").read_text()
+
+
+def test_the_task_beside_several_networks_is_a_listed_one(tmp_path, capsys):
+    for task in ("task:spirals:2", "task:sorting:3", "parity:4"):
+        line = fails(capsys, "run", "--task", task, "--out", tmp_path / "r")
+        assert f"'{task}' is no task of which every input is listed; give task:modular-addition:P, " in line
+        assert "task:hierarchy:DEPTH, or none" in line
+
+
+@pytest.mark.usefixtures("one_figure")
 def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
     status, out, _ = command(
         capsys, "run", "--dataset", f"npz:{toy_file}", *SMALL, "--channels", "4", "--task", "task:parity:4",

@@ -13,7 +13,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.datasets.arrays import FORMATS, load_arrays
 from jaxentropy.datasets.dataset import Dataset, split_off_test, standardised_dataset
 from jaxentropy.datasets.folder import load_folder
-from jaxentropy.datasets.tasks import load_task
+from jaxentropy.datasets.tasks import FORMS, load_task
 from jaxentropy.datasets.tfds import load_tfds
 
 NAMES = (
@@ -26,7 +26,7 @@ NAMES = (
     "zarr:FILE",
     "idx:FOLDER",
     "tfds:NAME",
-    "task:NAME:SIZE",
+    *FORMS,
 )
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
 _FASHION_CLASSES = (
@@ -62,10 +62,15 @@ def load(name: str, *, download: bool = False) -> Dataset:
       or strings.
     - ``tfds:NAME``: of TensorFlow Datasets (the extra ``tfds``), prepared on this machine as ``array_record``, which
       needs no TensorFlow; fetched only with ``download=True``. ``?size=32`` as above.
-    - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``, ``task:sparse-parity:K-of-N`` (K bits count),
-      ``task:hierarchy:LEVELS`` (a tree of gates over 2^LEVELS bits): every input there is, half of them to train on;
-      entropies over all of them are exact.
-    - ``task:spirals:TURNS``: points on two spirals in the plane; the more turns, the more depth they need.
+    - ``task:modular-addition:P``, ``task:parity:K``, ``task:majority:K``: every input there is, half of them to train
+      on; entropies over all of them are exact. So are those of ``task:sparse-parity:K-of-N`` (the parity of K of N
+      bits) and ``task:hierarchy:DEPTH`` (a tree of gates of two inputs, 2^DEPTH bits): what depth is good for.
+    - ``task:spirals:TURNS``: 4,000 points of two interleaved spirals to train on and 2,000 to test, a sample. The more
+      turns (1.5, 2, 2.5 … 12), the higher the frequency.
+
+    >>> data = je.datasets.load("task:sparse-parity:3-of-10")
+    >>> data.train_images.shape, data.exhaustive
+    ((512, 1, 10, 1), True)
 
     Raises:
         InputError: an unknown name, or a data set that is not there (with the way to get it) or is damaged.

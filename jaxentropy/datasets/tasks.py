@@ -1,12 +1,9 @@
-"""Generated tasks: those of which every input is listed, so that entropies are exact, and spirals.
-
-What depth they need is known or grows: a parity of few bits needs a hidden layer, a hierarchy is a composition of as
-many levels as it has, a spiral of more turns has a finer boundary.
-"""
+"""Tasks that arithmetic makes: those whose inputs can all be listed, so that entropies are exact, and a sampled one."""
 
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,30 +11,42 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.datasets.dataset import Dataset, standardised_dataset
 
 MOST_INPUTS = 1 << 20
+LEAST_TURNS, MOST_TURNS = 1.5, 12  # a line tells a single turn's arms apart; of more turns, there are too few points
 _SPLIT_SEED = 20220106
-_PARITY_SEED = 20170905
-_SPIRAL_SEED, _SPIRAL_POINTS, _SPIRAL_NOISE = 19880601, (4000, 2000), 0.03
+_BITS_SEED = 20180807
+_GATES_SEED = 20161102
+_SPIRALS_SEED = 19880614
+_SPIRAL_POINTS = 4000, 2000
+_NOISE = 0.05
 
 
 def load_task(name: str, where: str) -> Dataset:
-    """``modular-addition:P``, ``parity:K``, ``majority:K``, ``sparse-parity:K-of-N`` or ``hierarchy:LEVELS``: every
-    input, half of them to train on (a fixed seed); or ``spirals:TURNS``, drawn by a fixed seed."""
+    """``parity:K`` or another of ``TASKS``: every input, half of them to train on (a fixed seed), or a fixed sample.
+
+    >>> from jaxentropy.datasets.tasks import load_task
+    >>> data = load_task("task:hierarchy:2", "hierarchy:2")
+    >>> data.train_images.shape, data.exhaustive
+    ((8, 1, 4, 1), True)
+    """
     kind, _, size = where.partition(":")
-    if kind not in FORMS or not re.fullmatch(FORMS[kind][1], size, re.ASCII):
-        raise InputError(
-            f"unknown task '{where}'; choose from {', '.join(f'task:{k}:{f}' for k, (f, _) in FORMS.items())}"
-        )
-    if kind == "spirals":
-        return _spirals(name, float(size))
-    images, labels = TASKS[kind](*map(int, size.split("-of-")))
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-    train, test = (np.sort(part) for part in np.split(order, [(len(order) + 1) // 2]))
-    names = tuple(str(c) for c in range(int(labels.max()) + 1))
-    labels = labels.astype(np.int32)
-    source = f"half of all inputs to train, by the fixed seed {_SPLIT_SEED}"
-    return Dataset(
-        name, images[train], labels[train], images[test], labels[test], names, exhaustive=True, split_source=source
-    )
+    if kind not in TASKS:
+        raise InputError(f"unknown task '{where}'; choose from {', '.join(FORMS)}")
+    task = TASKS[kind]
+    written = re.fullmatch(task.size, size, re.ASCII)
+    if not written:
+        raise InputError(f"task {kind}: the size is '{size}'; expected {task.form}, for example task:{task.example}")
+    return task.make(name, *written.groups())
+
+
+def lists_every_input(name: str) -> bool:
+    """Whether this is the name of a task that has every input.
+
+    >>> from jaxentropy.datasets.tasks import lists_every_input
+    >>> lists_every_input("task:parity:10"), lists_every_input("task:spirals:2"), lists_every_input("mnist5k")
+    (True, False, False)
+    """
+    kind = name.removeprefix("task:").partition(":")[0]
+    return name.startswith("task:") and kind in TASKS and TASKS[kind].exhaustive
 
 
 def _modular_addition(modulus: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,71 +71,118 @@ def _majority(bits: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sparse_parity(relevant: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """All inputs of N bits, each −1 or 1; the label is whether an odd number of K of them, of a fixed seed, is 1."""
-    _at_least("sparse-parity", relevant, 1)
-    if relevant > bits:
-        raise InputError(f"task sparse-parity:{relevant}-of-{bits}: the relevant bits are more than there are")
-    inputs = _boolean("sparse-parity", bits)
-    chosen = np.random.default_rng(_PARITY_SEED).permutation(bits)[:relevant]
+    """All inputs of N bits, each −1 or 1; the label is the parity of K of them, which a fixed seed chose."""
+    if not 1 <= relevant <= bits:
+        raise InputError(f"task sparse-parity: the size is {relevant}-of-{bits}; expected 1 to {bits} of {bits} bits")
+    inputs = _boolean("sparse-parity", bits, f"{relevant}-of-{bits}")
+    chosen = np.random.default_rng([_BITS_SEED, relevant, bits]).choice(bits, relevant, replace=False)
     return inputs, (inputs[:, 0, chosen, 0] > 0).sum(1) % 2
 
 
-def _hierarchy(levels: int) -> tuple[np.ndarray, np.ndarray]:
-    """All inputs of 2^LEVELS bits, each −1 or 1; the label is a binary tree of gates over neighbours: *and* next to the
-    inputs, *or* above, *exactly one* from there on. Every bit counts, and 44 to 50 % of the labels are 1."""
-    _at_least("hierarchy", levels, 2)
-    _at_most("hierarchy", levels, 2 ** (2 ** min(levels, 6)))
-    inputs = _boolean("hierarchy", 2**levels)
-    values = inputs[:, 0, :, 0] > 0
-    for level in range(levels):
-        left, right = values[:, ::2], values[:, 1::2]
-        values = (left & right, left | right, left ^ right)[min(level, 2)]
-    return inputs, values[:, 0].astype(int)
+def _hierarchy(depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """All inputs of 2^DEPTH bits, each −1 or 1; the label is the output of a binary tree of gates of two inputs.
+
+    A fixed seed makes half of the gates XOR and the others AND or OR, with any of their inputs negated. Trees are drawn
+    until one gives from 40 to 60 % of the inputs either label, and each bit alone decides the label of an eighth of
+    them or more; beyond two bits, the parity of all bits is left out, since that is ``parity``.
+    """
+    _at_least("hierarchy", depth, 1)
+    _at_most("hierarchy", depth, 2**2 ** min(depth, 6))
+    inputs, numbers = _boolean("hierarchy", 2**depth), np.arange(2**2**depth)
+    rng = np.random.default_rng([_GATES_SEED, depth])
+    while True:
+        labels = _tree(inputs[:, 0, :, 0] > 0, rng)
+        if 0.4 <= labels.mean() <= 0.6:
+            decides = [(labels != labels[numbers ^ 1 << bit]).mean() for bit in range(2**depth)]
+            if min(decides) >= 1 / 8 and (depth == 1 or min(decides) < 1):
+                return inputs, labels.astype(int)
 
 
-def _spirals(name: str, turns: float) -> Dataset:
-    """Two spirals in the plane, one of them the other turned by half a circle, with a little noise."""
-    if not 0 < turns <= 10:
-        raise InputError(f"task spirals:{turns:g}: expected turns of more than 0 and at most 10")
-    rng = np.random.default_rng(_SPIRAL_SEED)
-    n = sum(_SPIRAL_POINTS)
-    labels = np.arange(n) % 2
-    along = np.sqrt(rng.random(n))  # as many points a length everywhere
-    angle = 2 * np.pi * turns * along + np.pi * labels
-    points = (along + 0.05)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-    points += _SPIRAL_NOISE / turns * rng.normal(size=points.shape)
-    images, cut = points.astype(np.float32)[:, None, :, None], _SPIRAL_POINTS[0]
+def _tree(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """``bool[n]`` of ``bool[n, 2^DEPTH]``: gates of neighbours, of their outputs, and so on to the last one."""
+    while values.shape[1] > 1:
+        values = values ^ rng.integers(2, size=values.shape[1]).astype(bool)
+        left, right, gates = values[:, ::2], values[:, 1::2], rng.integers(4, size=values.shape[1] // 2)
+        values = np.select([gates == 0, gates == 1], [left & right, left | right], left ^ right)
+    return values[:, 0]
+
+
+def _spirals(name: str, written: str) -> Dataset:
+    """Points of two interleaved spirals of TURNS turns each in the unit disc, the label; sampled, standardised.
+
+    A ray from the centre crosses 2·TURNS arms; noise is a share of the distance between neighbouring arms, so that
+    the number of turns changes the frequency alone.
+    """
+    turns = float(written)
+    if not LEAST_TURNS <= turns <= MOST_TURNS:
+        raise InputError(
+            f"task spirals: {written} turns; expected a whole or half number from {LEAST_TURNS} to {MOST_TURNS}"
+        )
+    rng = np.random.default_rng([_SPIRALS_SEED, int(2 * turns)])
+    labels = rng.permutation(sum(_SPIRAL_POINTS)) % 2
+    radius = np.sqrt(rng.uniform(size=len(labels)))  # as many points on each piece of an arm as it is long, nearly
+    angle = 2 * np.pi * turns * radius + np.pi * labels
+    points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points += rng.normal(scale=_NOISE / (2 * turns), size=points.shape)
+    images, (train, test) = points[:, None, :, None], _SPIRAL_POINTS
     return standardised_dataset(
-        name, images[:cut], labels[:cut], images[cut:], labels[cut:],
-        split_source=f"points drawn by the fixed seed {_SPIRAL_SEED}, the first {cut} of {n} to train",
+        name, images[:train], labels[:train], images[train:], labels[train:], class_names=("0", "1"),
+        split_source=f"{train} points drawn to train and {test} others to test, by the fixed seed {_SPIRALS_SEED}",
     )  # fmt: skip
 
 
-TASKS: Mapping[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = MappingProxyType(
+def _listed(of: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Callable[..., Dataset]:
+    """A data set of what a function of sizes gives: every input ``float32[n, height, width, 1]``, labels ``int[n]``."""
+
+    def make(name: str, *sizes: str) -> Dataset:
+        images, labels = of(*map(int, sizes))
+        order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
+        train, test = (np.sort(part) for part in np.split(order, [(len(order) + 1) // 2]))
+        names = tuple(str(c) for c in range(int(labels.max()) + 1))
+        labels = labels.astype(np.int32)
+        source = f"half of all inputs to train, by the fixed seed {_SPLIT_SEED}"
+        return Dataset(
+            name, images[train], labels[train], images[test], labels[test], names, exhaustive=True, split_source=source
+        )
+
+    return make
+
+
+class Task(NamedTuple):
+    """How a task is written and made.
+
+    Attributes:
+        form: its size, in words of the user.
+        example: its name with a size.
+        size: a regular expression of the size; its groups are what ``make`` takes after the data set's name.
+        make: the data set.
+        exhaustive: whether it has every input.
+    """
+
+    form: str
+    example: str
+    size: str
+    make: Callable[..., Dataset]
+    exhaustive: bool = True
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        "modular-addition": _modular_addition,
-        "parity": _parity,
-        "majority": _majority,
-        "sparse-parity": _sparse_parity,
-        "hierarchy": _hierarchy,
+        "modular-addition": Task("P", "modular-addition:97", r"(\d+)", _listed(_modular_addition)),
+        "parity": Task("K", "parity:10", r"(\d+)", _listed(_parity)),
+        "majority": Task("K", "majority:9", r"(\d+)", _listed(_majority)),
+        "sparse-parity": Task("K-of-N", "sparse-parity:3-of-12", r"(\d+)-of-(\d+)", _listed(_sparse_parity)),
+        "hierarchy": Task("DEPTH", "hierarchy:3", r"(\d+)", _listed(_hierarchy)),
+        "spirals": Task("TURNS", "spirals:2", r"(\d+(?:\.[05])?)", _spirals, exhaustive=False),
     }
 )
-"""Inputs ``float32[n, height, width, 1]`` and labels ``int[n]`` of each task, by its size."""
-
-FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        **dict.fromkeys(("modular-addition", "parity", "majority"), ("SIZE", r"\d+")),
-        "sparse-parity": ("K-of-N", r"\d+-of-\d+"),
-        "hierarchy": ("LEVELS", r"\d+"),
-        "spirals": ("TURNS", r"\d+(\.\d+)?"),
-    }
-)
-"""How the size of each task is written, for people and as a pattern."""
+"""Each task by its name."""
+FORMS = tuple(f"task:{kind}:{task.form}" for kind, task in TASKS.items())
 
 
-def _boolean(task: str, bits: int) -> np.ndarray:
+def _boolean(task: str, bits: int, size: str | None = None) -> np.ndarray:
     _at_least(task, bits, 1)
-    _at_most(task, bits, 2 ** min(bits, 64))
+    _at_most(task, bits if size is None else size, 2 ** min(bits, 64))
     states = np.arange(2**bits)[:, None] >> np.arange(bits) & 1
     return (2.0 * states - 1).astype(np.float32)[:, None, :, None]
 
@@ -136,7 +192,7 @@ def _at_least(task: str, size: int, least: int) -> None:
         raise InputError(f"task {task}: the size is {size}; expected {least} or more")
 
 
-def _at_most(task: str, size: int, inputs: int) -> None:
+def _at_most(task: str, size: int | str, inputs: int) -> None:
     if inputs > MOST_INPUTS:
         raise InputError(
             f"task {task}:{size} has {inputs} inputs; at most {MOST_INPUTS} are listed, so take a smaller one"

@@ -9,6 +9,7 @@ import tyro
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.datasets.dataset import SPLITS
+from jaxentropy.datasets.tasks import FORMS, lists_every_input
 from jaxentropy.networks.models import ACTIVATIONS
 from jaxentropy.profiling.bootstrap import REPLICATES
 
@@ -33,8 +34,9 @@ class Config:
     dataset: str = "mnist5k"
     """Inputs and labels: mnist5k, fashion-mnist; folder:DIR (DIR/CLASS/*.png, or DIR/train/CLASS/*.png and
     DIR/test/CLASS/*.png; folder:DIR?size=32 scales and cuts); npz:FILE, hdf5:FILE, zarr:FILE (x_train, y_train, x_test,
-    y_test); idx:FOLDER; tfds:NAME; or a task of which every input is listed: task:modular-addition:97, task:parity:10,
-    task:majority:9."""
+    y_test); idx:FOLDER; tfds:NAME; a task of which every input is listed: task:modular-addition:97, task:parity:10,
+    task:majority:9, task:sparse-parity:3-of-12, task:hierarchy:3 (a tree of gates of 2^3 bits); or points of two
+    spirals: task:spirals:2 (turns)."""
     model: tuple[str, ...] = ("mlp", "cnn")
     """Which networks: mlp, cnn, or both."""
     widths: Annotated[tuple[int, ...] | None, _by_model("INT [INT ...]", "128 six times, cnn 128 four times")] = None
@@ -56,9 +58,12 @@ class Config:
     learning_rate: Annotated[float | None, _by_model("FLOAT", "0.001, cnn 0.002")] = None
     """Adam's first learning rate; it falls to zero along a cosine."""
     split: Annotated[
-        str | None, tyro.conf.arg(metavar="train|test|all", help_behavior_hint="(default: train; of a task all)")
+        str | None,
+        tyro.conf.arg(
+            metavar="train|test|all", help_behavior_hint="(default: train; of a task whose inputs are listed, all)"
+        ),
     ] = None
-    """Which images are recorded: train, test or all. All inputs of a task are an enumeration: entropies are exact."""
+    """Which images are recorded: train, test or all. All inputs of a listed task are an enumeration: exact."""
     shuffles: int = 1
     """Label permutations averaged in the shuffled-label null."""
     bootstrap: int = REPLICATES
@@ -81,8 +86,9 @@ class Config:
                 raise InputError(f"unknown model '{name}'; choose from {', '.join(_DEFAULTS)}")
         if self.activation not in ACTIVATIONS:
             raise InputError(f"unknown activation '{self.activation}'; choose from {', '.join(ACTIVATIONS)}")
-        if self.task != "none" and not self.task.startswith("task:"):
-            raise InputError(f"unknown task '{self.task}'; give task:NAME:SIZE, or none")
+        if self.task != "none" and not lists_every_input(self.task):
+            listed = ", ".join(form for form in FORMS if lists_every_input(form))
+            raise InputError(f"'{self.task}' is no task of which every input is listed; give {listed}, or none")
         if self.split not in (None, *SPLITS):
             raise InputError(f"unknown split '{self.split}'; choose from {', '.join(SPLITS)}")
         if not self.model or len(set(self.model)) != len(self.model):
@@ -103,7 +109,7 @@ class Config:
 
     def of(self, model: str) -> "Config":
         """The settings of one network, with its defaults filled in."""
-        defaults = _DEFAULTS[model] | {"split": "all" if self.dataset.startswith("task:") else "train"}
+        defaults = _DEFAULTS[model] | {"split": "all" if lists_every_input(self.dataset) else "train"}
         if self.full:
             defaults |= {"draws": defaults["draws"] or _FULL_DRAWS}
         filled = {k: v for k, v in defaults.items() if getattr(self, k) is None}

@@ -157,7 +157,7 @@ def build(config: Config, num_classes: int) -> nn.Module:
 def stream_of(config: Config, data: Dataset) -> Stream | None:
     """The stream of augmented images that a one-model configuration asks for, if any."""
     assert config.split is not None
-    if not config.draws or data.exhaustive:
+    if not config.draws or data.exhaustive or config.dataset.startswith("task:"):  # points have no pixels to move
         return None
     classes = config.stream_classes or data.class_names[:1]
     return Augment().of(data, "train" if config.split == "all" else config.split, classes=classes, seed=config.seed)
