@@ -126,21 +126,16 @@ def advise_depth(
     answers = np.array([[_answer(rule, one, scale) for one in members] for scale in scales])
     by_seed = answers[len(scales) // 2]
     best = _median(by_seed)
-    ends = [int(best)]
     draws = np.random.default_rng(seed).integers(len(members), size=(resamples, len(members)))
-    for each in answers:
-        medians = _median(each[draws]) if len(members) > 1 else _median(each)
-        ends += (
-            np.quantile(medians, [(1 - confidence) / 2, (1 + confidence) / 2], method="nearest").astype(int).tolist()
-        )
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    ends = [int(end) for each in answers for end in np.quantile(_median(each[draws]), tails, method="nearest")]
     probe, grounds = _probe(members) if rule == OURS else None, _grounds(rule, members, scales[len(scales) // 2])
     if probe is not None:
         ends.append(probe)
         agrees = "agrees" if probe == best else f"says {probe}, and the range reaches to it"
         grounds += f" A linear probe of all neurons together, within 0.5 points of the best layer's, {agrees}."
-    low, high = int(min(ends)), int(max(ends))
     return DepthAdvice(
-        low, int(best), high, depth_of(members[0]), rule, tuple(int(one) for one in by_seed), grounds,
+        min(*ends, int(best)), int(best), max(*ends, int(best)), depth_of(members[0]), rule, tuple(int(one) for one in by_seed), grounds,
         _uncertainty(by_seed, len(scales) > 1, confidence), _table(members),
     )  # fmt: skip
 

@@ -48,6 +48,23 @@ def excess(member: xr.Dataset, tolerance: int | float = TOLERANCES["excess"]) ->
     return _first(gain >= gain.max() - max(tolerance * abs(gain.max()), LEAST_INFORMATION))
 
 
+def summed(member: xr.Dataset) -> int:
+    """The first layer whose neurons, trained, tell more of the class than untrained by log₂ C bits, all added up.
+
+    C classes that weigh alike can be told apart by log₂ C bits, which this many neurons could hold if none repeated
+    another (they do): a rule of thumb without a tolerance. Where no layer gets there, the layer of the most. It was
+    thought of after a look at small MNIST networks, and is to be judged by others.
+    """
+    if "width" not in member.coords:
+        raise InputError("the gathered sweep lacks the coordinate width")
+    trained, untrained = (curve(member, "neuron_information", state) for state in ("trained", "untrained"))
+    bits = int(member.width) * (trained - untrained)
+    curve(member, "neuron_entropy", "trained")  # it must be there, since it shows how many classes there are
+    classes = int(member.neuron_entropy.sel(state="trained").isel(layer=0).notnull().sum())
+    enough = bits >= np.log2(classes)
+    return _first(enough) if enough.any() else int(bits.argmax()) + 1
+
+
 def probe(member: xr.Dataset, tolerance: int | float = TOLERANCES["probe"]) -> int:
     """The first layer whose linear probe's test accuracy is within ``tolerance`` (0.5 points) of the best layer's."""
     accuracy = curve(member, "probe_accuracy", "trained")
@@ -104,6 +121,7 @@ Rule = Callable[..., int]
 RULES: dict[str, Rule] = {
     "information": information,
     "excess": excess,
+    "summed": summed,
     "probe": probe,
     "centre": centre,
     "lowest_entropy": lowest_entropy,

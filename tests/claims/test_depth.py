@@ -53,6 +53,9 @@ def test_information_where_the_answer_is_plain(trained, untrained, expected):
 def test_the_other_rules_where_the_answer_is_plain():
     information = ([0.3, 0.2, 0.1, 0.0], [0.4] * 4)
     assert rule("excess", 4, information=information) == 4
+    for width, expected in ((2, 3), (4, 3), (8, 2), (16, 1)):  # log₂ 3 = 1.58 bits for three classes
+        assert rule("summed", 3, width=width, information=([0.1] * 3, [0.2, 0.31, 0.5])) == expected
+    assert rule("summed", 3, width=1, information=([0.1] * 3, [0.2, 0.5, 0.4])) == 2  # nobody gets there
     assert rule("probe", 4, probe=[0.8, 0.896, 0.9, 0.85]) == 2
     assert rule("probe", 4, probe=[0.8, 0.894, 0.9, 0.85]) == 3
     assert rule("centre", 5, centre=[0.9, 0.5, 0.896, 0.95, 0.9]) == 3
@@ -148,6 +151,7 @@ def test_every_rule_advises(name):
     [
         (lambda g: g.drop_vars("neuron_information"), {}, "lacks neuron_information"),
         (lambda g: g.drop_vars("probe_accuracy"), {"rule": "probe"}, "lacks probe_accuracy"),
+        (lambda g: g.drop_vars("width"), {"rule": "summed"}, "lacks the coordinate width"),
         (lambda g: g.sel(state=["trained"]), {}, "of the untrained network"),
         (lambda g: g.drop_vars("depth"), {}, "lacks the coordinate depth"),
         (lambda g: g.isel(member=[]), {}, "no network"),

@@ -200,7 +200,7 @@ def test_tables_have_every_rule_and_data_set():
     assert len(overall.splitlines()) == len(by_dataset.strip().splitlines()) == 2 + len(RULES)
     assert "information (ours)" in overall
     assert str(found) == found.to_markdown()
-    assert repr(found) == "DepthValidation(9 rules, 6 families)"
+    assert repr(found) == "DepthValidation(10 rules, 6 families)"
 
 
 def test_intervals_are_those_of_resampled_families(rng):
