@@ -33,8 +33,11 @@ def _answer(correlation: xr.Dataset, partial: Estimate, entropy: Estimate) -> st
     if entropy.high < 0:
         return f"No, on the contrary: layers of low entropy do *more* damage (rank correlation {entropy})."
     if entropy.low <= 0:
-        beyond = f" With the untrained profile and the order of layers held, it tells something: {partial}."
-        return f"Not clearly: its rank correlation with the damage is {entropy}.{beyond * (partial.low > 0)}"
+        held = " With the untrained profile and the order of layers held,"
+        said = f"{held} it tells something: {partial}." if partial.low > 0 else ""
+        if partial.high < 0:
+            said = f"{held} layers of low entropy do *more* damage: {partial}."
+        return f"Not clearly: its rank correlation with the damage is {entropy}.{said}"
     better = [_of(correlation, "criterion", name, "behind") for name in ("untrained entropy", "order")]
     if partial.low > 0 and all(one.low > 0 for one in better):
         return (

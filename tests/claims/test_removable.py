@@ -157,9 +157,13 @@ def test_entropy_that_adds_to_the_order_without_beating_it_is_said_to(rng):
     assert found.partial.low > 0
     assert float(found.correlation.behind_high.sel(criterion="order")) < 0
     assert "In part:" in found.text
-    found = judged(ordered(40, rng, damage, entropy(-1), by_order))
+    found = judged(ordered(40, rng, damage, entropy(-0.4), by_order))
     assert found.partial.low > 0
-    assert "Not clearly:" in found.text or "No, on the contrary" in found.text
+    assert "Not clearly:" in found.text
+    assert "held, it tells something: " in found.text
+    found = judged(ordered(40, rng, lambda n, o: 1.5 * o - n, entropy(0.4), by_order))
+    assert found.partial.high < 0
+    assert "held, layers of low entropy do *more* damage" in found.text
 
 
 def test_one_configuration_has_no_interval(rng):
