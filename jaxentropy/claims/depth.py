@@ -134,10 +134,10 @@ def advise_depth(
         ends.append(probe)
         agrees = "agrees" if probe == best else f"says {probe}, and the range reaches to it"
         grounds += f" A linear probe of all neurons together, within 0.5 points of the best layer's, {agrees}."
-    return DepthAdvice(
-        min(*ends, int(best)), int(best), max(*ends, int(best)), depth_of(members[0]), rule, tuple(int(one) for one in by_seed), grounds,
-        _uncertainty(by_seed, len(scales) > 1, confidence), _table(members),
-    )  # fmt: skip
+    low, high = min(*ends, int(best)), max(*ends, int(best))
+    said = tuple(int(one) for one in by_seed)
+    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence)
+    return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
 
 
 def _one_configuration(gathered: xr.Dataset) -> list[xr.Dataset]:
