@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
+import jaxentropy.claims.depth
+import jaxentropy.claims.depth_validation
+import jaxentropy.claims.removable  # they are not public yet
 
 
 def is_example_due(item: object) -> bool:
@@ -34,7 +37,17 @@ FURTHER = [
     for name in room.__all__
     if is_example_due(getattr(room, name)) and ">>>" in (inspect.getdoc(getattr(room, name)) or "")
 ]
-METHODS = ["Recording.from_activations", "bounds.conditional.conditional_limits", "recording.positions.pooled"]
+METHODS = [
+    "Recording.from_activations",
+    "bounds.conditional.conditional_limits",
+    "claims.depth.DepthAdvice",
+    "claims.depth.advise_depth",
+    "claims.depth_validation.DepthValidation",
+    "claims.depth_validation.validate_depth",
+    "claims.removable.Removable",
+    "claims.removable.removable",
+    "recording.positions.pooled",
+]
 
 
 @pytest.mark.parametrize("name", PUBLIC)

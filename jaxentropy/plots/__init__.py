@@ -9,6 +9,7 @@
 from jaxentropy.plots.activity import firing_rates, firing_states, patterns, rank_frequency
 from jaxentropy.plots.brackets import bracket_by_depth, total_correlation_by_depth
 from jaxentropy.plots.by_depth import entropy_by_depth, information_by_depth
+from jaxentropy.plots.depth import accuracy_by_depth, depth_figure, regret_by_rule
 from jaxentropy.plots.entropy_figures import entropy_figure, hero_figure
 from jaxentropy.plots.figure_list import (
     class_figure,
@@ -24,9 +25,11 @@ from jaxentropy.plots.figure_list import (
 )
 
 __all__ = [
+    "accuracy_by_depth",
     "bracket_by_depth",
     "class_figure",
     "close",
+    "depth_figure",
     "entropy_by_depth",
     "entropy_figure",
     "figures",
@@ -41,6 +44,7 @@ __all__ = [
     "patterns_figure",
     "rank_figure",
     "rank_frequency",
+    "regret_by_rule",
     "save",
     "total_correlation_by_depth",
     "total_correlation_figure",

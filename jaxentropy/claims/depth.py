@@ -1,0 +1,225 @@
+"""How many FC layers are enough: a range, read off deep networks of one configuration."""
+
+import inspect
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_of, rule_named
+
+__all__ = ["RULES", "DepthAdvice", "advise_depth"]
+_MEASURED = {
+    "information, trained": ("neuron_information", "trained"),
+    "information, untrained": ("neuron_information", "untrained"),
+    "entropy, trained": ("neuron_entropy", "trained"),
+    "probe's accuracy": ("probe_accuracy", "trained"),
+    "centre's accuracy": ("centre_accuracy", "trained"),
+}
+
+
+@dataclass(frozen=True)
+class DepthAdvice:
+    """How many FC layers are enough: what ``je.advise_depth`` returns.
+
+    >>> import xarray as xr
+    >>> from jaxentropy.claims.depth import DepthAdvice
+    >>> DepthAdvice(2, 2, 3, 6, "information", (2, 2, 3), "…", "…", xr.Dataset())
+    DepthAdvice(2 of 6 FC layers are enough; range 2 to 3, by information)
+
+    Attributes:
+        low, best, high: numbers of FC layers; the range is wide where the answer is uncertain.
+        depth: how many layers the networks have that were looked at.
+        rule: by which rule.
+        by_seed: the answer of each network.
+        grounds: why, in sentences.
+        uncertainty: what the range holds, and what it does not.
+        table: an ``xarray.Dataset`` by ``layer``: the mean over seeds of what was looked at.
+    """
+
+    low: int
+    best: int
+    high: int
+    depth: int
+    rule: str
+    by_seed: tuple[int, ...]
+    grounds: str
+    uncertainty: str
+    table: xr.Dataset
+
+    @property
+    def text(self) -> str:
+        """The advice, its grounds and its uncertainty, in sentences."""
+        reach = f"{self.low} to {self.high}" if self.low < self.high else "no wider"
+        layers = "layer is" if self.best == 1 else "layers are"
+        return (
+            f"**How many FC layers are enough?** {self.best} {layers} enough of {self.depth} (range: {reach}), by the "
+            f"rule *{self.rule}*.\n\n{self.grounds}\n\n{self.uncertainty}"
+        )
+
+    def to_markdown(self) -> str:
+        """The text, and a table by layer."""
+        head = ["layer", *map(str, self.table.data_vars)]
+        rows = [
+            [str(layer), *(f"{float(self.table[name].sel(layer=layer)):.3f}" for name in self.table.data_vars)]
+            for layer in self.table.layer.values
+        ]
+        return f"{self.text}\n\n{markdown_table(head, rows)}\n"
+
+    def __repr__(self) -> str:
+        layers = "layer is" if self.best == 1 else "layers are"
+        return (
+            f"DepthAdvice({self.best} of {self.depth} FC {layers} enough; range {self.low} to {self.high}, "
+            f"by {self.rule})"
+        )
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+    _repr_markdown_ = to_markdown
+
+
+def advise_depth(
+    gathered: xr.Dataset,
+    rule: str = OURS,
+    *,
+    tolerance: int | float | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> DepthAdvice:
+    """Read off the deep networks of one configuration how many of their FC layers would be enough.
+
+    >>> import xarray as xr
+    >>> from jaxentropy.claims.depth import advise_depth
+    >>> seen = [[[0.1, 0.1, 0.1, 0.1], [0.2, 0.4, 0.4, 0.4]]] * 3  # member, state, layer: bits a neuron
+    >>> gathered = xr.Dataset(
+    ...     {"neuron_information": (("member", "state", "layer"), seen)},
+    ...     {"state": ["untrained", "trained"], "layer": [1, 2, 3, 4], "depth": ("member", [4] * 3),
+    ...      "key": ("member", ["a", "b", "c"]), "seed": ("member", [0, 1, 2])},
+    ... )
+    >>> advise_depth(gathered)
+    DepthAdvice(2 of 4 FC layers are enough; range 2 to 2, by information)
+
+    Each network (seed) gives an answer of its own by the rule; ``best`` is their median (of two in the middle, the
+    greater). The range holds the median's percentile interval over resampled seeds, at the rule's tolerance, at half of
+    it and at twice of it; and, for the rule *information*, which looks at one neuron at a time, the answer of the
+    linear probe, which looks at all of them together, if it was measured. It is advice: whether a network of so many
+    layers does as well, only training one can tell (``validate_depth``).
+
+    Args:
+        gathered: networks of one configuration, as a sweep gathers them, with ``depth`` and ``seed`` along ``member``.
+        rule: one of ``RULES``; ``information`` is ours.
+        tolerance: what the rule takes for nothing, in its own units; by default ``TOLERANCES`` says.
+        confidence: of the interval over seeds.
+        resamples: of the seeds.
+        seed: of the resampling.
+
+    Raises:
+        InputError: an unknown rule, networks of several depths or configurations, or a quantity that is missing.
+    """
+    members = _one_configuration(gathered)
+    rule_named(rule)
+    scales = _tolerances(rule, tolerance)
+    answers = np.array([[_answer(rule, one, scale) for one in members] for scale in scales])
+    by_seed = answers[len(scales) // 2]
+    best = _median(by_seed)
+    draws = np.random.default_rng(seed).integers(len(members), size=(resamples, len(members)))
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    ends = [int(end) for each in answers for end in np.quantile(_median(each[draws]), tails, method="nearest")]
+    probe, grounds = _probe(members) if rule == OURS else None, _grounds(rule, members, scales[len(scales) // 2])
+    if probe is not None:
+        ends.append(probe)
+        agrees = "agrees" if probe == best else f"says {probe}, and the range reaches to it"
+        grounds += f" A linear probe of all neurons together, within 0.5 points of the best layer's, {agrees}."
+    low, high = min(*ends, int(best)), max(*ends, int(best))
+    said = tuple(int(one) for one in by_seed)
+    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence)
+    return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
+
+
+def _one_configuration(gathered: xr.Dataset) -> list[xr.Dataset]:
+    """The networks, one by one, if they differ by nothing but their seeds."""
+    if "depth" not in gathered.coords:
+        raise InputError("advise_depth: the gathered sweep lacks the coordinate depth")
+    gathered = gathered if "member" in gathered.dims else gathered.expand_dims("member")
+    if not gathered.sizes["member"]:
+        raise InputError("advise_depth: there is no network")
+    for name in ("depth", "configuration"):
+        values = np.unique(gathered[name].values) if name in gathered.coords else [None]
+        if len(values) > 1:
+            raise InputError(
+                f"advise_depth: expected networks of one configuration, which differ by their seeds; got {len(values)} "
+                f"values of {name}, among them {values[0]} and {values[-1]}: select one with gathered.sel or isel"
+            )
+    return [gathered.isel(member=k) for k in range(gathered.sizes["member"])]
+
+
+def _tolerances(rule: str, tolerance: int | float | None) -> list[int | float | None]:
+    """Half, once and twice the tolerance, if the rule has one."""
+    if "tolerance" not in inspect.signature(RULES[rule]).parameters:
+        if tolerance is not None:
+            raise InputError(f"advise_depth: the rule {rule} has no tolerance")
+        return [None]
+    middle = TOLERANCES[rule] if tolerance is None else tolerance
+    return [middle / 2, middle, middle * 2]
+
+
+def _answer(rule: str, member: xr.Dataset, tolerance: int | float | None) -> int:
+    return RULES[rule](member) if tolerance is None else RULES[rule](member, tolerance)
+
+
+def _median(answers: np.ndarray) -> np.ndarray:
+    """Of the last axis; of two in the middle, the greater."""
+    return np.asarray(np.quantile(answers, 0.5, axis=-1, method="higher"))
+
+
+def _probe(members: list[xr.Dataset]) -> int | None:
+    """The linear probe's answer, if it was measured in every network."""
+    try:
+        return int(_median(np.array([RULES["probe"](one) for one in members])))
+    except InputError:
+        return None
+
+
+def _grounds(rule: str, members: list[xr.Dataset], tolerance: int | float | None) -> str:
+    if rule != OURS:
+        return f"{(RULES[rule].__doc__ or '').splitlines()[0]}"
+    trained, untrained = (
+        np.mean([curve(one, "neuron_information", state) for one in members], 0) for state in ("trained", "untrained")
+    )
+    top = int(trained.argmax())
+    said = (
+        f"A neuron tells most of the class at layer {top + 1}: {trained[top]:.3f} bits, beside {untrained[top]:.3f} in "
+        f"the untrained twin; at layer 1 {trained[0]:.3f} beside {untrained[0]:.3f}, at the last {trained[-1]:.3f} "
+        f"beside {untrained[-1]:.3f}. After the advised layer none adds {tolerance:.0%} of the most, or 0.01 bits, to "
+        "what is there and to what the twin adds."
+    ).replace("%", " %")
+    if (trained - untrained).max() < 0.01:
+        said += " Training adds no clear information at any layer, so that the rule has little to go by."
+    return said
+
+
+def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> str:
+    scales = ", at half, once and twice the tolerance" if tolerances else ""
+    if len(by_seed) == 1:
+        reach = f" The range is only that of the rule{scales}." if scales else ""
+        return f"There is one seed: nothing is known of other seeds, and no interval can be given.{reach}"
+    return (
+        f"The {len(by_seed)} seeds say {', '.join(map(str, by_seed))}. The range holds the {100 * confidence:g} % "
+        f"interval of their median over resampled seeds{scales}; other data and settings are not in it, nor whether a "
+        "network of so many layers trains as well."
+    )
+
+
+def _table(members: list[xr.Dataset]) -> xr.Dataset:
+    """What was measured, by layer: the mean over seeds."""
+    columns = {}
+    for title, (name, state) in _MEASURED.items():
+        try:
+            columns[title] = ("layer", np.mean([curve(one, name, state) for one in members], 0))
+        except InputError:
+            continue
+    return xr.Dataset(columns, {"layer": np.arange(1, depth_of(members[0]) + 1)})

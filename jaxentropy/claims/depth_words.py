@@ -1,0 +1,163 @@
+"""What a validation of advice on depth says, in words and tables."""
+
+import xarray as xr
+
+from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.depth_rules import OURS
+from jaxentropy.claims.resampling import FEW_CLUSTERS, Estimate, two_digits
+
+_COLUMNS = {
+    "regret": "regret (points)",
+    "regret_split": "regret, halved seeds",
+    "within": "% within the margin",
+    "advice": "layers advised",
+    "spread": "spread over seeds",
+    "layers_saved": "layers saved",
+    "parameters_saved": "% parameters saved",
+    "seconds_ratio": "time, of the deepest's",
+    "probe_loss": "loss by probe (points)",
+}
+
+
+def validation_text(
+    table: xr.Dataset, families: xr.Dataset, silent: dict[str, tuple[str, int]], margin: float, confidence: float
+) -> str:
+    """Is the target reached; which rules do better; what is not known."""
+    number, networks = families.sizes["family"], int(families.seeds.sum())
+    datasets = len(set(families.dataset.values.tolist()))
+    parts = [
+        f"{number} {_plural(number, 'family', 'families')} of {datasets} {_plural(datasets, 'data set', 'data sets')}, "
+        f"advice read off {networks} deepest {_plural(networks, 'network', 'networks')}; intervals are "
+        f"{100 * confidence:g} %, over families."
+    ]
+    if OURS in table.rule.values:
+        parts += [_target(table, margin), _rivals(table)]
+    else:
+        parts.append(f"The rule *{OURS}* (ours) is not among these, so that nothing is said of it.")
+    parts.append(_unknown(table, families, margin))
+    for rule, (reason, times) in silent.items():
+        parts.append(f"The rule *{rule}* said nothing of {times} {_plural(times, 'network', 'networks')}: {reason}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _target(table: xr.Dataset, margin: float) -> str:
+    """Whether ours costs no more than the margin."""
+    regret, within = (estimate_in(table, name, OURS) for name in ("regret", "within"))
+    if regret.mean > margin:
+        clear = regret.low > margin
+        said = f"is **not reached**{'' if clear else ', though the interval does not exclude it'}"
+    elif regret.high <= margin:
+        said = "is **reached**, with the whole interval"
+    else:
+        why = "there is no interval" if regret.high != regret.high else "not with the whole interval"
+        said = f"is **reached on average**, but {why}"
+    saved, share = (estimate_in(table, name, OURS).mean for name in ("layers_saved", "parameters_saved"))
+    split, probe = (estimate_in(table, name, OURS) for name in ("regret_split", "probe_loss"))
+    text = (
+        f"**Does our advice hold?** The target, a mean regret of at most {margin:g} points, {said}: {regret} points. "
+        f"Its advice is within {margin:g} points of the best depth for {within} % of the networks, and saves "
+        f"{saved:.1f} layers on average" + (f" ({share:.0f} % of the parameters)." if share == share else ".")
+    )
+    if split.mean == split.mean:
+        text += f" With the best depth chosen by other seeds than those that judge, regret is {split} points."
+    if probe.mean == probe.mean:
+        text += f" With a probe in place of the deep network's upper layers, {probe} points are lost."
+    return text
+
+
+def _rivals(table: xr.Dataset) -> str:
+    """Which rules do better or worse than ours, on the families of which both speak."""
+    words: dict[str, list[str]] = {"clearly": [], "on average": [], "worse": [], "level": [], "on average worse": []}
+    for rule in map(str, table.rule.values):
+        if rule == OURS:
+            continue
+        against, saved = estimate_in(table, "against", rule), estimate_in(table, "layers_saved", rule).mean
+        if against.mean != against.mean:
+            continue  # they speak of different families
+        said = f"*{rule}* ({against.mean:+.2f} points, {saved:.1f} layers saved)"
+        words[_standing(against)].append(said)
+    heads = {
+        "clearly": "**Clearly better than ours** in regret",
+        "on average": "Better on average, not clearly",
+        "level": "Just as good",
+        "on average worse": "Worse on average, not clearly",
+        "worse": "Clearly worse",
+    }
+    said = [f"{heads[key]}: {', '.join(words[key])}." for key in heads if words[key]]
+    if not words["clearly"] and not words["on average"] and said:
+        said.insert(0, "No rule costs less than ours.")
+    return f"**Which rules do better?** {' '.join(said)}" if said else ""
+
+
+def _standing(against: Estimate) -> str:
+    if abs(against.mean) < 1e-9:
+        return "level"
+    if against.mean < 0:
+        return "clearly" if against.high < 0 else "on average"
+    return "worse" if against.low > 0 else "on average worse"
+
+
+def _unknown(table: xr.Dataset, families: xr.Dataset, margin: float) -> str:
+    """What these numbers cannot tell."""
+    number = families.sizes["family"]
+    few = []
+    if number == 1:
+        few.append("of one family no interval can be given, and nothing is known of others")
+    elif number < FEW_CLUSTERS:
+        few.append(f"{number} families are few, and intervals over them are too narrow")
+    if (families.seeds == 1).all():
+        few.append("with one seed, nothing is known of how the advice depends on it")
+    if table.regret_split.isnull().all():
+        few.append("with fewer than four seeds a depth, the best is best by luck too, and regret too high by that")
+    rounded = float(table.rounded_up.sel(of="all").max())
+    if rounded > 0:
+        few.append(f"up to {rounded:.0f} % of a rule's advice was rounded up, as no network of that depth was trained")
+    if OURS in table.rule.values:
+        each = families.regret.sel(rule=OURS)
+        over = int((each > margin + 1e-9).sum())
+        if over:
+            worst = each.isel(family=int(each.fillna(-1).values.argmax()))
+            few.insert(
+                0,
+                f"ours costs more than {margin:g} points in {over} of {int(each.notnull().sum())} families, most in "
+                f"{worst.family.item()} ({float(worst):.2f} points)",
+            )
+    return f"**What is not known?** {'; '.join(few)[0].upper()}{'; '.join(few)[1:]}." if few else ""
+
+
+def validation_markdown(text: str, table: xr.Dataset) -> str:
+    """The text with a table of all rules, and one of regret by data set."""
+    rules = [str(rule) for rule in table.rule.values]
+    columns = {name: title for name, title in _COLUMNS.items() if table[name].notnull().any()}
+    overall = [[_named(rule), *(_cell(estimate_in(table, name, rule)) for name in columns)] for rule in rules]
+    groups = [str(group) for group in table.of.values]
+    by_dataset = [[_named(rule), *(_cell(estimate_in(table, "regret", rule, of)) for of in groups)] for rule in rules]
+    return "\n\n".join(
+        [
+            text,
+            markdown_table(["rule", *columns.values()], overall),
+            "Regret in points, by data set:",
+            markdown_table(["rule", *groups], by_dataset) + "\n",
+        ]
+    )
+
+
+def _named(rule: str) -> str:
+    return f"{rule} (ours)" if rule == OURS else rule
+
+
+def _cell(found: Estimate) -> str:
+    if found.mean != found.mean:
+        return "—"
+    reach = f" ({two_digits(found.low)}–{two_digits(found.high)})" if found.low == found.low else ""
+    return two_digits(found.mean) + reach
+
+
+def estimate_in(table: xr.Dataset, name: str, rule: str, of: str = "all") -> Estimate:
+    """One quantity of one rule, with its interval."""
+    one = table.sel(rule=rule, of=of)
+    return Estimate(*(float(one[name + end]) for end in ("", "_low", "_high")))
+
+
+def _plural(number: int, one: str, several: str) -> str:
+    return one if number == 1 else several

@@ -1,0 +1,248 @@
+"""Does low activation entropy find removable layers, or does it echo the untrained profile and the order of layers?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.stats import rankdata
+
+from jaxentropy.base.errors import InputError
+from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.depth_rules import curve, depth_of
+from jaxentropy.claims.removable_words import removable_text
+from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered, estimate, replicated_means
+
+CRITERIA = ("entropy", "untrained entropy", "order", "information", "excess", "random")
+"""What may foretell a layer's damage: the class mean of its neuron entropy, trained and untrained; its place, counted
+from the last layer (so that all criteria claim: the lower, the less damage); the trained neuron information; trained
+entropy less untrained; and chance."""
+PICKS = (
+    "lowest entropy", "lowest untrained entropy", "most silent neurons", "random", "last", "first", "best possible",
+)  # fmt: skip
+_RANKED = 3
+"""Layers that a network must have for its ranks to be compared, and one more where two further ranks are held."""
+
+
+@dataclass(frozen=True)
+class Removable:
+    """Whether criteria find the layers whose nonlinearity is not needed: what ``je.removable`` returns.
+
+    >>> import xarray as xr
+    >>> from jaxentropy.claims.removable import removable
+    >>> layers = [0.4, 0.3, 0.2, 0.1]
+    >>> gathered = xr.Dataset(
+    ...     {"test_accuracy": ("member", [0.9]), "linearised_accuracy": (("member", "layer"), [[0.5, 0.6, 0.7, 0.8]]),
+    ...      "never_on": (("member", "state", "layer"), [[[0.0] * 4] * 2]),
+    ...      "neuron_entropy": (("member", "state", "layer", "class"), [[[[h] for h in layers]] * 2]),
+    ...      "neuron_information": (("member", "state", "layer"), [[layers] * 2])},
+    ...     {"state": ["untrained", "trained"], "depth": ("member", [4]), "key": ("member", ["a"]),
+    ...      "configuration": ("member", ["a"])},
+    ... )
+    >>> found = removable(gathered)
+    >>> float(found.correlation.value.sel(criterion="entropy"))
+    1.0
+
+    Attributes:
+        correlation: by ``criterion``, ``value``, ``low`` and ``high`` of the mean over networks of Spearman's rank
+            correlation, within the network, between the criterion and the damage; ``behind`` is how much it lies
+            behind that of the trained entropy (with ``behind_low``, ``behind_high``).
+        partial: the trained entropy's rank correlation with the damage at equal place and untrained entropy.
+        picked: by ``pick``, ``value``, ``low`` and ``high`` of the damage (points of test accuracy) when the criterion
+            chooses one layer to linearise; ``behind`` is by how much more than *lowest entropy* it costs.
+        each: damage by network and layer, and each network's correlations and picks.
+        confidence: of the intervals.
+    """
+
+    correlation: xr.Dataset
+    partial: Estimate
+    picked: xr.Dataset
+    each: xr.Dataset
+    confidence: float
+
+    @property
+    def text(self) -> str:
+        """The answer in sentences."""
+        return removable_text(self.correlation, self.partial, self.picked, self.each, self.confidence)
+
+    def to_markdown(self) -> str:
+        """The text, and a table of criteria and one of picks."""
+        tables = [
+            markdown_table([name, title], [[str(one), str(_estimate_of(table, one))] for one in table[name].values])
+            for table, name, title in (
+                (self.correlation, "criterion", "rank correlation with the damage"),
+                (self.picked, "pick", "damage (points) of the layer it picks"),
+            )
+        ]
+        return "\n\n".join([self.text, *tables]) + "\n"
+
+    def __repr__(self) -> str:
+        entropy, untrained = (_estimate_of(self.correlation, one) for one in CRITERIA[:2])
+        return f"Removable(rank correlation with the damage: entropy {entropy}, untrained entropy {untrained})"
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+    _repr_markdown_ = to_markdown
+
+
+def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Removable:
+    """Hold activation entropy against the damage that is done when a layer's nonlinearity is left out.
+
+    >>> import xarray as xr
+    >>> from jaxentropy.claims.removable import removable
+    >>> layers = [0.4, 0.3, 0.2, 0.1]
+    >>> gathered = xr.Dataset(
+    ...     {"test_accuracy": ("member", [0.9]), "linearised_accuracy": (("member", "layer"), [[0.5, 0.6, 0.7, 0.8]]),
+    ...      "never_on": (("member", "state", "layer"), [[[0.0] * 4] * 2]),
+    ...      "neuron_entropy": (("member", "state", "layer", "class"), [[[[h] for h in layers]] * 2]),
+    ...      "neuron_information": (("member", "state", "layer"), [[layers] * 2])},
+    ...     {"state": ["untrained", "trained"], "depth": ("member", [4]), "key": ("member", ["a"]),
+    ...      "configuration": ("member", ["a"])},
+    ... )
+    >>> removable(gathered).picked.value.sel(pick=["lowest entropy", "first"]).round(6).values.tolist()
+    [10.0, 40.0]
+
+    The *damage* of layer k is the network's test accuracy less that with layer k made linear and nothing retrained.
+    Spearman's rank correlation over the layers of a network says whether a criterion orders them by damage (1 as low
+    as the damage, −1 reversed); of networks of three layers or more, averaged. The *partial* correlation is that of the
+    averaged rank correlations, of networks of four layers or more: trained entropy and damage, with the layer's place
+    and the untrained entropy held. A single network of four layers would leave one degree of freedom, and always ±1.
+
+    A *pick* chooses one layer; where several tie, the mean of these. *Random* is the mean over layers.
+
+    Intervals are percentiles over resampled configurations, whose seeds stay together.
+
+    Raises:
+        InputError: a quantity is missing, or no network has three layers.
+    """
+    members = _usable(gathered)
+    rng = np.random.default_rng(seed)
+    names, cluster = np.unique([str(one.configuration.item()) for one in members], return_inverse=True)
+    draws = cluster_draws(len(names), resamples, seed)
+    found = [_network(one, rng) for one in members]
+    ranked, picks, matrices = (np.array(column) for column in list(zip(*found, strict=True))[1:])
+    tables = [
+        _summary(dim, labels, values, cluster, draws, confidence)
+        for dim, labels, values in (("criterion", CRITERIA, ranked), ("pick", PICKS, picks))
+    ]
+    longest = max(map(depth_of, members))
+    damage = np.full((len(members), longest), np.nan)
+    for row, one in zip(damage, found, strict=True):
+        row[: len(one[0])] = one[0]
+    each = xr.Dataset(
+        {
+            "damage": (("member", "layer"), damage),
+            "correlation": (("member", "criterion"), ranked),
+            "picked": (("member", "pick"), picks),
+        },
+        {
+            "layer": np.arange(1, longest + 1), "criterion": list(CRITERIA), "pick": list(PICKS),
+            "key": ("member", [str(one.key.item()) for one in members]),
+            "configuration": ("member", [str(one.configuration.item()) for one in members]),
+            "depth": ("member", [depth_of(one) for one in members]),
+        },
+    )  # fmt: skip
+    return Removable(tables[0], _partial(matrices, cluster, draws, confidence), tables[1], each, confidence)
+
+
+def _usable(gathered: xr.Dataset) -> list[xr.Dataset]:
+    """The networks of three layers and more of which damage was measured, one by one."""
+    lacks = [name for name in ("key", "configuration", "depth") if name not in gathered.coords]
+    needed = ("test_accuracy", "linearised_accuracy", "neuron_entropy", "neuron_information", "never_on")
+    lacks += [name for name in needed if name not in gathered]
+    if lacks or "member" not in gathered.dims:
+        raise InputError(
+            f"removable: the gathered sweep lacks {', '.join(lacks) or 'the dimension member'}; it has "
+            f"{', '.join(map(str, gathered.variables))}"
+        )
+    measured = gathered.linearised_accuracy.notnull().any("layer")
+    deep = np.flatnonzero((gathered.depth.values >= _RANKED) & measured.values)
+    if not len(deep):
+        raise InputError(
+            "removable: expected networks of three FC layers or more, to rank, with linearised_accuracy; got none"
+        )
+    return [gathered.isel(member=k) for k in deep]
+
+
+def _network(member: xr.Dataset, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One network: damage by layer (points), correlations, damage of the picks, matrix of ranks for the partial one."""
+    damage = 100 * (float(member.test_accuracy) - curve(member, "linearised_accuracy"))
+    entropy, untrained = (curve(member, "neuron_entropy", state) for state in ("trained", "untrained"))
+    place = -np.arange(len(damage), dtype=float)
+    criteria = {
+        "entropy": entropy,
+        "untrained entropy": untrained,
+        "order": place,
+        "information": curve(member, "neuron_information", "trained"),
+        "excess": entropy - untrained,
+        "random": rng.permutation(len(damage)).astype(float),
+    }
+    correlations = np.array([rank_correlations(np.array([damage, criteria[name]]))[0, 1] for name in CRITERIA])
+    silent = curve(member, "never_on", "trained")
+    pick: dict[str, Callable[[], np.ndarray]] = {
+        "lowest entropy": lambda: entropy == entropy.min(),
+        "lowest untrained entropy": lambda: untrained == untrained.min(),
+        "most silent neurons": lambda: silent == silent.max(),
+        "random": lambda: np.full(len(damage), True),
+        "last": lambda: place == place.min(),
+        "first": lambda: place == place.max(),
+        "best possible": lambda: damage == damage.min(),
+    }
+    picked = np.array([damage[pick[name]()].mean() for name in PICKS])
+    matrix = rank_correlations(np.array([damage, entropy, place, untrained]))
+    too_short = len(damage) <= _RANKED or not np.isfinite(matrix).all()
+    return damage, correlations, picked, np.full_like(matrix, np.nan) if too_short else matrix
+
+
+def rank_correlations(rows: np.ndarray) -> np.ndarray:
+    """Spearman's correlation between each two rows; NaN where one is constant."""
+    ranks = rankdata(rows, axis=1)
+    ranks -= ranks.mean(1, keepdims=True)
+    squares = (ranks**2).sum(1)
+    size = np.sqrt(np.outer(squares, squares))
+    return np.divide(ranks @ ranks.T, size, out=np.full(size.shape, np.nan), where=size > 0)
+
+
+def partial_correlation(matrix: np.ndarray) -> float:
+    """Of the first two variables, with the others held; NaN where these leave nothing of one of them.
+
+    The pseudo-inverse lets the held ones be functions of each other: ranks of place and of untrained entropy often are.
+    """
+    own, across, held = matrix[:2, :2], matrix[:2, 2:], matrix[2:, 2:]
+    left = own - across @ np.linalg.pinv(held, rcond=1e-9, hermitian=True) @ across.T
+    if min(left[0, 0], left[1, 1]) < 1e-9:
+        return np.nan
+    return float(left[0, 1] / np.sqrt(left[0, 0] * left[1, 1]))
+
+
+def _partial(matrices: np.ndarray, cluster: np.ndarray, draws: np.ndarray, confidence: float) -> Estimate:
+    if not np.isfinite(matrices).any():
+        return Estimate(np.nan, np.nan, np.nan)
+    means = replicated_means(matrices, cluster, draws)
+    values = np.array([partial_correlation(one) if np.isfinite(one).all() else np.nan for one in means])
+    return estimate(values, confidence, len(np.unique(cluster[np.isfinite(matrices[:, 0, 0])])))
+
+
+def _summary(
+    dim: str, labels: tuple[str, ...], values: np.ndarray, cluster: np.ndarray, draws: np.ndarray, confidence: float
+) -> xr.Dataset:
+    """Means with their intervals, and differences to the first label's with theirs (paired by network)."""
+    own = [clustered(column, cluster, draws, confidence) for column in values.T]
+    behind = [clustered(column, cluster, draws, confidence) for column in _behind(dim, values).T]
+    ends = ("value", "low", "high")
+    return xr.Dataset(
+        {name: (dim, [one[k] for one in own]) for k, name in enumerate(ends)}
+        | {name: (dim, [one[k] for one in behind]) for k, name in enumerate(("behind", "behind_low", "behind_high"))},
+        {dim: list(labels)},
+    )
+
+
+def _behind(dim: str, values: np.ndarray) -> np.ndarray:
+    """How much worse each is than the first: a smaller correlation, or a greater damage."""
+    return values[:, :1] - values if dim == "criterion" else values - values[:, :1]
+
+
+def _estimate_of(table: xr.Dataset, label: str) -> Estimate:
+    one = table.sel({next(iter(table.dims)): label})
+    return Estimate(float(one.value), float(one.low), float(one.high))
