@@ -19,7 +19,10 @@ from jaxentropy.base.errors import ConstantLayerWarning, DepthOrderWarning, Inpu
 from jaxentropy.base.streams import Stream
 from jaxentropy.bounds.brackets import Bracket, bracket
 from jaxentropy.claims.comparison import Comparison, compare
+from jaxentropy.claims.depth import DepthAdvice, advise_depth
+from jaxentropy.claims.depth_validation import DepthValidation, validate_depth
 from jaxentropy.claims.judge import Verdict, verdict
+from jaxentropy.claims.removable import Removable, removable
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
 from jaxentropy.counting.tallies import Tally
@@ -44,17 +47,21 @@ __all__ = [
     "Bracket",
     "Comparison",
     "ConstantLayerWarning",
+    "DepthAdvice",
     "DepthOrderWarning",
+    "DepthValidation",
     "InputError",
     "Monitor",
     "PatternCounts",
     "Recording",
+    "Removable",
     "Sign",
     "Stream",
     "Tally",
     "Threshold",
     "Until",
     "Verdict",
+    "advise_depth",
     "bracket",
     "compare",
     "concatenate",
@@ -68,10 +75,12 @@ __all__ = [
     "pack",
     "profile",
     "record",
+    "removable",
     "save_profile",
     "scalars",
     "tally",
     "unpack",
+    "validate_depth",
     "value",
     "verdict",
 ]

@@ -28,6 +28,7 @@ How a neural network's activation patterns settle with depth, and how much of th
   jaxentropy analyze acts.npz    the same for activations that any framework wrote
   jaxentropy report FOLDER       draw the figures of a results folder anew
   jaxentropy sweep sweep.toml    many networks: every combination of settings, on all cores, in parts, or on a cluster
+  jaxentropy claims FOLDER       the paper's claims, put to the test on a sweep
 
 Start with `jaxentropy run`. `jaxentropy COMMAND --help` shows examples and every option.
 """
@@ -190,6 +191,32 @@ def sweep(
         print(results.summary())
 
 
+def claims(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
+    """Put the paper's claims to the test on a sweep, as far as it is done.
+
+    Does the entropy of activation patterns fall with depth, and more in trained networks than in untrained ones? Is it
+    a metric of the model? Does it find layers that can go, and how many layers are enough? Writes claims.md and figures
+    into FOLDER/claims.
+
+    Try:
+
+      jaxentropy claims runs/claims
+
+    Args:
+        folder: A results folder that `sweep` wrote.
+        debug: Show the traceback of an error.
+    """
+    from jaxentropy.experiments.sweeps.results import load_sweep
+    from jaxentropy.reports.claims_page import write_claims
+
+    del debug
+    results = load_sweep(folder)
+    _say(f"gathering {len(results)} of {len(results.store.networks)} networks")
+    path = write_claims(results.to_dataset(), folder / "claims", _say)
+    print(path.read_text(encoding="utf-8"))
+    _say(f"written to {path}")
+
+
 def redraw(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
     """Draw the figures of a results folder anew, and write its summary.md.
 
@@ -267,7 +294,7 @@ def _dispatch(arguments: list[str]) -> None:
     call()
 
 
-_COMMANDS = {"run": run, "analyze": analyze, "report": redraw, "sweep": sweep}
+_COMMANDS = {"run": run, "analyze": analyze, "report": redraw, "sweep": sweep, "claims": claims}
 
 
 def _deferred(function):

@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 
 import jaxentropy as je
-import jaxentropy.claims.depth
-import jaxentropy.claims.depth_validation
-import jaxentropy.claims.removable  # they are not public yet
 
 
 def is_example_due(item: object) -> bool:
@@ -40,12 +37,6 @@ FURTHER = [
 METHODS = [
     "Recording.from_activations",
     "bounds.conditional.conditional_limits",
-    "claims.depth.DepthAdvice",
-    "claims.depth.advise_depth",
-    "claims.depth_validation.DepthValidation",
-    "claims.depth_validation.validate_depth",
-    "claims.removable.Removable",
-    "claims.removable.removable",
     "recording.positions.pooled",
 ]
 

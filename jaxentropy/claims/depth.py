@@ -25,7 +25,7 @@ class DepthAdvice:
     """How many FC layers are enough: what ``je.advise_depth`` returns.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.depth import DepthAdvice
+    >>> from jaxentropy import DepthAdvice
     >>> DepthAdvice(2, 2, 3, 6, "information", (2, 2, 3), "…", "…", xr.Dataset())
     DepthAdvice(2 of 6 FC layers are enough; range 2 to 3, by information)
 
@@ -93,7 +93,7 @@ def advise_depth(
     """Read off the deep networks of one configuration how many of their FC layers would be enough.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.depth import advise_depth
+    >>> from jaxentropy import advise_depth
     >>> seen = [[[0.1, 0.1, 0.1, 0.1], [0.2, 0.4, 0.4, 0.4]]] * 3  # member, state, layer: bits a neuron
     >>> gathered = xr.Dataset(
     ...     {"neuron_information": (("member", "state", "layer"), seen)},

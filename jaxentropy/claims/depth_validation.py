@@ -22,7 +22,7 @@ class DepthValidation:
     """What rules of depth cost and save: what ``je.validate_depth`` returns.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.depth_validation import validate_depth
+    >>> from jaxentropy import validate_depth
     >>> gathered = xr.Dataset(
     ...     {"test_accuracy": ("member", [0.90, 0.95, 0.95])},
     ...     {"dataset": ("member", ["toy"] * 3), "depth": ("member", [1, 2, 3]), "seed": ("member", [0, 0, 0]),
@@ -85,7 +85,7 @@ def validate_depth(
     """Hold advice on depth against networks of every depth that were trained from scratch.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.depth_validation import validate_depth
+    >>> from jaxentropy import validate_depth
     >>> gathered = xr.Dataset(
     ...     {"test_accuracy": ("member", [0.90, 0.95, 0.96])},
     ...     {"dataset": ("member", ["toy"] * 3), "depth": ("member", [1, 2, 3]), "seed": ("member", [0, 0, 0]),

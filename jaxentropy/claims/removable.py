@@ -29,7 +29,7 @@ class Removable:
     """Whether criteria find the layers whose nonlinearity is not needed: what ``je.removable`` returns.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.removable import removable
+    >>> from jaxentropy import removable
     >>> layers = [0.4, 0.3, 0.2, 0.1]
     >>> gathered = xr.Dataset(
     ...     {"test_accuracy": ("member", [0.9]), "linearised_accuracy": (("member", "layer"), [[0.5, 0.6, 0.7, 0.8]]),
@@ -90,7 +90,7 @@ def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int 
     """Hold activation entropy against the damage that is done when a layer's nonlinearity is left out.
 
     >>> import xarray as xr
-    >>> from jaxentropy.claims.removable import removable
+    >>> from jaxentropy import removable
     >>> layers = [0.4, 0.3, 0.2, 0.1]
     >>> gathered = xr.Dataset(
     ...     {"test_accuracy": ("member", [0.9]), "linearised_accuracy": (("member", "layer"), [[0.5, 0.6, 0.7, 0.8]]),

@@ -39,8 +39,8 @@ def run_job(store: Store, keys: Sequence[str], at_once: int = 1) -> list[Outcome
 def _outcomes(store: Store, keys: Sequence[str], at_once: int) -> Iterator[Outcome]:
     networks = [store.networks[key] for key in keys]
     try:
-        whole, data = _data(networks[0].dataset, networks[0].train_size)
-        if whole.digest() != store.data[networks[0].dataset]:
+        whole, data, digest = _data(networks[0].dataset, networks[0].train_size)
+        if digest != store.data[networks[0].dataset]:
             raise InputError(f"{networks[0].dataset} is other than when the sweep began")
         model, trained = train_networks(networks, data, at_once)
     except Exception as error:
@@ -66,12 +66,12 @@ def _failed(store: Store, key: str, error: Exception) -> Outcome:
 
 
 @lru_cache(maxsize=4)
-def _data(name: str, train_size: int) -> tuple[Dataset, Dataset]:
-    """A data set, and the same with the inputs that are trained on."""
+def _data(name: str, train_size: int) -> tuple[Dataset, Dataset, str]:
+    """A data set, the same with the inputs that are trained on, and its fingerprint."""
     whole = load(name)
-    return whole, trained_on(whole, train_size)
+    return whole, trained_on(whole, train_size), whole.digest()
 
 
 def digest_of(network: Network) -> str:
     """The fingerprint of its data."""
-    return _data(network.dataset, network.train_size)[0].digest()
+    return _data(network.dataset, network.train_size)[2]
