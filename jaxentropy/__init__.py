@@ -22,6 +22,7 @@ from jaxentropy.claims.comparison import Comparison, compare
 from jaxentropy.claims.depth import DepthAdvice, advise_depth
 from jaxentropy.claims.depth_validation import DepthValidation, validate_depth
 from jaxentropy.claims.judge import Verdict, verdict
+from jaxentropy.claims.memorisation import Memorisation, memorisation
 from jaxentropy.claims.removable import Removable, removable
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
@@ -51,6 +52,7 @@ __all__ = [
     "DepthOrderWarning",
     "DepthValidation",
     "InputError",
+    "Memorisation",
     "Monitor",
     "PatternCounts",
     "Recording",
@@ -72,6 +74,7 @@ __all__ = [
     "label",
     "layers",
     "load_profile",
+    "memorisation",
     "pack",
     "profile",
     "record",

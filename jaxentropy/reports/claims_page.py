@@ -11,6 +11,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.claims.depth import advise_depth
 from jaxentropy.claims.depth_validation import validate_depth
+from jaxentropy.claims.memorisation import memorisation
 from jaxentropy.claims.removable import removable
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def write_claims(gathered: xr.Dataset, folder: Path, say: Callable[[str], None] 
     for title, part in (
         ("How many layers are enough?", _depth),
         ("Does low entropy find layers that can go?", _removable),
+        ("Where does memorisation sit?", _memorisation),
     ):
         say(title)
         try:
@@ -75,6 +77,10 @@ def _depth(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
 
 def _removable(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
     return removable(gathered).to_markdown(), {}
+
+
+def _memorisation(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
+    return memorisation(gathered).to_markdown(), {}
 
 
 def _named(members: xr.Dataset) -> str:
