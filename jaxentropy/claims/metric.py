@@ -1,4 +1,4 @@
-"""A sweep's entropies beside the accuracy of its networks: rank correlations, and what is left of them given other facts."""
+"""A sweep's entropies beside its networks' accuracy: rank correlations, and what other facts leave of them."""
 
 from collections.abc import Iterator
 
@@ -113,7 +113,11 @@ def _of_dataset(
         variables = list(dict.fromkeys([*group, *_FACTS]))
         own = table.loc[here, variables].round(12)
         for among, of in (("configurations", _among_configurations), ("seeds", _among_seeds)):
-            covariances, freedom, configurations, networks = of(own, cluster[here], weights)
+            if here.any():
+                covariances, freedom, configurations, networks = of(own, cluster[here], weights)
+            else:
+                covariances, freedom = np.zeros((len(weights), *[len(variables)] * 2)), np.zeros(len(weights))
+                configurations = networks = 0
             for given, facts in GIVEN.items():
                 if among == "seeds" and given == "size":
                     continue  # seeds of a configuration have one size

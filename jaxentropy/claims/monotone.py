@@ -35,9 +35,7 @@ def step_words(gathered: xr.Dataset, state: str, neurons: str, z: np.ndarray | f
     name = NEURONS[neurons]
     exists = gathered.step < gathered.depth
     dims = ("member", "step", "class")
-    fall, error = (
-        gathered[n].sel(state=state).where(exists).transpose(*dims).values for n in (name, f"{name}_se")
-    )
+    fall, error = (gathered[n].sel(state=state).where(exists).transpose(*dims).values for n in (name, f"{name}_se"))
     bias = 0.0
     if f"{name}_bias" in gathered:
         bias = gathered[f"{name}_bias"].sel(state=state).transpose(*dims).values
@@ -123,9 +121,7 @@ def _clusters(part: pd.DataFrame, cluster: np.ndarray) -> int:
 
 def _share(part: pd.DataFrame, name: str, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """In each resample, the share of cells or of networks."""
-    counted, among = (
-        np.bincount(cluster[part.member], part[column], weights.shape[1]) for column in SHARES[name]
-    )
+    counted, among = (np.bincount(cluster[part.member], part[column], weights.shape[1]) for column in SHARES[name])
     below = weights @ among
     return np.divide(weights @ counted, below, out=np.full(len(weights), np.nan), where=below > 0)
 
