@@ -89,7 +89,7 @@ def share_tables(
         for value in np.unique(values):
             for state, neurons, part in _parts(counts[(values == value)[counts.member]]):
                 rows.append({factor: value, "state": state, "neurons": neurons})
-                rows[-1] |= _shares(part, cluster, weights, confidence)
+                rows[-1] |= _row(part, cluster, weights, confidence)
         tables[factor] = pd.DataFrame(rows)
     return tables
 
@@ -101,9 +101,9 @@ def training_table(
     parts = {(state, neurons): part for state, neurons, part in _parts(counts)}
     rows = []
     for neurons in NEURONS:
-        for name in SHARES:
-            trained, untrained = (parts[state, neurons] for state in STATES)
-            difference = _share(trained, name, cluster, weights) - _share(untrained, name, cluster, weights)
+        trained, untrained = (parts[state, neurons] for state in STATES)
+        differences = _shares(trained, cluster, weights) - _shares(untrained, cluster, weights)
+        for name, difference in zip(SHARES, differences.T, strict=True):
             value, low, high = estimate(difference, _clusters(trained, cluster), confidence)
             rows.append({"neurons": neurons, "share": name, "difference": value, "low": low, "high": high})
     return pd.DataFrame(rows)
@@ -119,21 +119,21 @@ def _clusters(part: pd.DataFrame, cluster: np.ndarray) -> int:
     return len(np.unique(cluster[part.member[part.networks > 0]]))
 
 
-def _share(part: pd.DataFrame, name: str, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """In each resample, the share of cells or of networks."""
-    counted, among = (np.bincount(cluster[part.member], part[column], weights.shape[1]) for column in SHARES[name])
-    below = weights @ among
-    return np.divide(weights @ counted, below, out=np.full(len(weights), np.nan), where=below > 0)
+def _shares(part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Shares of cells or of networks, [resamples, shares]; NaN where a resample has none."""
+    columns = list(dict.fromkeys(name for pair in SHARES.values() for name in pair))
+    sums = weights @ np.column_stack([np.bincount(cluster[part.member], part[c], weights.shape[1]) for c in columns])
+    counted, among = (sums[:, [columns.index(pair[i]) for pair in SHARES.values()]] for i in (0, 1))
+    return np.divide(counted, among, out=np.full_like(counted, np.nan), where=among > 0)
 
 
-def _shares(
+def _row(
     part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
 ) -> dict[str, float | int]:
     clusters = _clusters(part, cluster)
     row: dict[str, float | int] = {
         "networks": int(part.networks.sum()), "configurations": clusters, "cells": int(part.cells.sum()),
     }  # fmt: skip
-    for name in SHARES:
-        of_all = _share(part, name, cluster, weights)
-        row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(of_all, clusters, confidence)
+    for name, values in zip(SHARES, _shares(part, cluster, weights).T, strict=True):
+        row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(values, clusters, confidence)
     return row

@@ -180,9 +180,10 @@ def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) 
     best, other = _strongest(ours), _strongest(others)
     clear = sum(_excludes_zero(row) for _, row in ours.iterrows())
     ends = "ahead of" if abs(best.correlation) > abs(other.correlation) else "behind"
+    have = "1 has" if clear == 1 else f"{clear or 'none'} have"
     return (
-        f"Of {len(ours)} quantities, {clear} {'has' if clear == 1 else 'have'} an interval with {target} that excludes 0 (chance alone would give "
-        f"about {(1 - confidence) * len(ours):.1g}); the strongest, chosen afterwards and therefore flattered, is "
+        f"Of {len(ours)} quantities, {have} an interval with {target} that excludes 0 (chance alone would give about "
+        f"{(1 - confidence) * len(ours):.1g}); the strongest, chosen afterwards and therefore flattered, is "
         f"{_MEANT[str(best.name)]} ({_rank(best)}), {ends} the strongest baseline, {_MEANT[str(other.name)]} "
         f"({_rank(other)})."
     )
