@@ -21,6 +21,8 @@ CEILING = "#b00020"
 BRACKET = "#6a4fb3"
 OFF, ON = "#f4f4f0", "#1b1b1b"
 SOMETIMES = "#b9b9b4"
+STEPS = {"falls": "#3f8f9e", "unclear": OFF, "rises": CEILING}
+"""Of what entropy does from a layer to the next."""
 SMALL = 7
 """Points of the smallest text."""
 LETTER = SMALL * 0.6 / 72

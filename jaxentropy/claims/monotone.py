@@ -1,0 +1,139 @@
+"""A sweep's steps from layer to layer: in how many networks does the neuron entropy fall, rise, or neither clearly?"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import norm
+
+from jaxentropy.claims.exact import ROUNDING
+from jaxentropy.claims.ranks import estimate
+
+FACTORS = ("activation", "width", "depth", "dataset")
+NEURONS = {"all": "neuron_fall", "active": "neuron_fall_active"}
+"""Which neurons are meant: all of them, or those that are not constant over all inputs."""
+STATES = ("trained", "untrained")
+SHARES = {
+    "falls": ("falls", "cells"),
+    "unclear": ("unclear", "cells"),
+    "rises": ("rises", "cells"),
+    "every_step_falls": ("every_step_falls", "networks"),
+    "never_rises": ("never_rises", "networks"),
+    "some_rise": ("some_rise", "networks"),
+    "some_rise_corrected": ("some_rise_corrected", "networks"),
+}
+"""Columns of the tables: what is counted, and among what."""
+
+
+def step_words(gathered: xr.Dataset, state: str, neurons: str, z: np.ndarray | float) -> np.ndarray:
+    """1 where the neuron entropy clearly falls, −1 where it clearly rises, 0 where neither is clear; [member, cells].
+
+    Clear is what is larger than ``z`` standard errors and the bound of the bias; of an enumeration, what is larger than
+    rounding. NaN where there is no such step or class.
+    """
+    name = NEURONS[neurons]
+    exists = gathered.step < gathered.depth
+    dims = ("member", "step", "class")
+    fall, error = (gathered[n].sel(state=state).where(exists).transpose(*dims).values for n in (name, f"{name}_se"))
+    bias = 0.0
+    if f"{name}_bias" in gathered:
+        bias = gathered[f"{name}_bias"].sel(state=state).transpose(*dims).values
+    exact = gathered.exact.values.astype(bool)[:, None, None]
+    least = np.where(exact, ROUNDING, np.reshape(z, (-1, 1, 1)) * error + bias)
+    words = np.where(fall > least, 1.0, np.where(fall < -least, -1.0, 0.0))
+    return np.where(np.isfinite(fall), words, np.nan).reshape(len(fall), -1)
+
+
+def member_counts(gathered: xr.Dataset, confidence: int | float) -> pd.DataFrame:
+    """A row for each network, state and kind of neurons: its cells (steps × classes), and what they do."""
+    rows = []
+    for state in STATES:
+        for neurons in NEURONS:
+            words = step_words(gathered, state, neurons, norm.ppf((1 + confidence) / 2))
+            cells = np.isfinite(words).sum(1)
+            stricter = norm.ppf(1 - (1 - confidence) / 2 / np.maximum(cells, 1))
+            rises_corrected = (step_words(gathered, state, neurons, stricter) == -1).any(1)
+            falls, unclear, rises = ((words == word).sum(1) for word in (1, 0, -1))
+            some = cells > 0
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "member": np.arange(len(words)), "state": state, "neurons": neurons, "cells": cells,
+                        "falls": falls, "unclear": unclear, "rises": rises, "networks": some.astype(int),
+                        "every_step_falls": (some & (falls == cells)).astype(int),
+                        "never_rises": (some & (rises == 0)).astype(int), "some_rise": (rises > 0).astype(int),
+                        "some_rise_corrected": rises_corrected.astype(int),
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def share_tables(
+    gathered: xr.Dataset, counts: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
+) -> dict[str, pd.DataFrame]:
+    """``total``, and a table by each factor; a row for each of its values, states and kinds of neurons.
+
+    Args:
+        gathered: the sweep.
+        counts: as ``member_counts`` gives them.
+        cluster: the configuration of each member, as a number.
+        weights: as ``cluster_weights`` gives them.
+        confidence: of the intervals.
+    """
+    tables = {}
+    for factor in ("total", *FACTORS):
+        values = gathered[factor].values if factor in FACTORS else np.full(len(cluster), "all")
+        rows = []
+        for value in np.unique(values):
+            for state, neurons, part in _parts(counts[(values == value)[counts.member]]):
+                rows.append({factor: value, "state": state, "neurons": neurons})
+                rows[-1] |= _row(part, cluster, weights, confidence)
+        tables[factor] = pd.DataFrame(rows)
+    return tables
+
+
+def training_table(
+    counts: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
+) -> pd.DataFrame:
+    """Shares of trained networks minus those of their untrained twins, whose configurations are drawn together."""
+    parts = {(state, neurons): part for state, neurons, part in _parts(counts)}
+    rows = []
+    for neurons in NEURONS:
+        trained, untrained = (parts[state, neurons] for state in STATES)
+        differences = _shares(trained, cluster, weights) - _shares(untrained, cluster, weights)
+        for name, difference in zip(SHARES, differences.T, strict=True):
+            value, low, high = estimate(difference, _clusters(trained, cluster), confidence)
+            rows.append({"neurons": neurons, "share": name, "difference": value, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _parts(counts: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    for state in STATES:
+        for neurons in NEURONS:
+            yield state, neurons, counts[(counts.state == state) & (counts.neurons == neurons)]
+
+
+def _clusters(part: pd.DataFrame, cluster: np.ndarray) -> int:
+    return len(np.unique(cluster[part.member[part.networks > 0]]))
+
+
+def _shares(part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Shares of cells or of networks, [resamples, shares]; NaN where a resample has none."""
+    columns = list(dict.fromkeys(name for pair in SHARES.values() for name in pair))
+    sums = weights @ np.column_stack([np.bincount(cluster[part.member], part[c], weights.shape[1]) for c in columns])
+    counted, among = (sums[:, [columns.index(pair[i]) for pair in SHARES.values()]] for i in (0, 1))
+    return np.divide(counted, among, out=np.full_like(counted, np.nan), where=among > 0)
+
+
+def _row(
+    part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
+) -> dict[str, float | int]:
+    clusters = _clusters(part, cluster)
+    row: dict[str, float | int] = {
+        "networks": int(part.networks.sum()), "configurations": clusters, "cells": int(part.cells.sum()),
+    }  # fmt: skip
+    for name, values in zip(SHARES, _shares(part, cluster, weights).T, strict=True):
+        row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(values, clusters, confidence)
+    return row

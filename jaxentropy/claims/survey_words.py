@@ -1,0 +1,229 @@
+"""What a survey says in sentences: what was found, also where the paper is wrong, and what would change the answer."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxentropy.claims.metric import BASELINES, POOLED, QUANTITIES, TARGETS
+from jaxentropy.claims.monotone import FACTORS
+from jaxentropy.claims.ranks import FEWEST
+
+PAPERS = "neuron_entropy_last"
+"""The quantity that decides on the claim, chosen before any number was seen."""
+_MEANT = QUANTITIES | BASELINES
+
+
+def survey_text(
+    gathered: xr.Dataset,
+    configurations: int,
+    shares: dict[str, pd.DataFrame],
+    training: pd.DataFrame,
+    correlations: pd.DataFrame,
+    confidence: int | float,
+) -> str:
+    """The whole text: the sweep, the claim that entropy falls, the claim that it is a metric."""
+    sets = sorted({str(name) for name in gathered.dataset.values})
+    failed = int(gathered.attrs.get("failed", 0))
+    opening = (
+        f"{_many(gathered.sizes['member'], 'network')} of {_many(configurations, 'configuration')} on "
+        f"{_many(len(sets), 'data set')} ({', '.join(sets)})"
+        + (f"; {failed} failed and {'is' if failed == 1 else 'are'} not among them" if failed else "")
+        + f". Intervals are of {confidence:.0%} confidence, over configurations"
+        + (f"; a data set of fewer than {FEWEST} has none." if _few(correlations) else ".")
+    )
+    return "\n\n".join(
+        [
+            opening,
+            "Does entropy fall with every layer? " + " ".join(_monotone(gathered, shares, training, confidence)),
+            "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence)),
+        ]
+    )
+
+
+def _few(correlations: pd.DataFrame) -> bool:
+    each = correlations[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
+    return bool((each.configurations < FEWEST).any())
+
+
+def _monotone(
+    gathered: xr.Dataset, shares: dict[str, pd.DataFrame], training: pd.DataFrame, confidence: int | float
+) -> list[str]:
+    total = shares["total"].set_index(["state", "neurons"])
+    own, twin, active = (total.loc[at] for at in (("trained", "all"), ("untrained", "all"), ("trained", "active")))
+    if not own.cells:
+        return ["Nothing can be said: no network has a step from one layer to another. Deeper networks would tell."]
+    sentences = [
+        _monotone_answer(gathered, own, confidence),
+        f"Of the {own.cells} steps of {_many(int(own.networks), 'trained network')}, class by class, "
+        f"{_share(own, 'falls')} fall clearly, {_share(own, 'rises')} rise clearly and {own.unclear:.0%} are unclear; "
+        f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none clearly rises "
+        f"in {_share(own, 'never_rises')}.",
+        _of_twins(twin, training),
+    ]
+    if active.cells:
+        sentences.append(
+            f"Without neurons that are constant over all inputs, {active.falls:.0%} of the trained networks' steps "
+            f"fall and {active.rises:.0%} rise clearly."
+        )
+    sentences += [said for factor in FACTORS if (said := _by_factor(shares[factor], factor))]
+    return [*sentences, _would_change_steps(gathered, own, active, confidence)]
+
+
+def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float) -> str:
+    chance = 1 - confidence
+    listed = bool(gathered.exact.values.astype(bool).all())
+    known = own.some_rise_corrected_low if np.isfinite(own.some_rise_corrected_low) else own.some_rise_corrected
+    if own.every_step_falls == 1:
+        return "Yes, in every network of this sweep, at every step and in every class."
+    if own.some_rise_corrected and (listed or known > chance):
+        often = f"it clearly rises somewhere in {own.some_rise_corrected:.0%} of the trained networks"
+        how = "" if listed else f", more than the {chance:.0%} that chance explains"
+        mostly = "it falls at most steps, but not at all" if own.falls > 0.5 else "it does not even fall at most steps"
+        return f"No, not as a law: {often}{how}; {mostly}."
+    if listed:
+        return "Not strictly: no step rises, but some leave the entropy as it is."
+    return "Not contradicted, and not shown: no more steps rise than chance explains, but not all fall clearly."
+
+
+def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
+    more = training[(training.neurons == "all") & (training.share == "falls")].iloc[0]
+    said = (
+        f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
+    )
+    points = [100 * x for x in (more.difference, more.low, more.high)]
+    interval = f"{points[0]:+.0f} percentage points{_interval(points[1], points[2], '+.0f')}"
+    if not np.isfinite(more.low):
+        return said + f"with training the share of falls changes by {interval}, of too few configurations to tell."
+    if more.low <= 0 <= more.high:
+        return said + f"that training makes falls more frequent is not shown ({interval})."
+    way = "more" if more.difference > 0 else "less"
+    return said + f"training makes falls {way} frequent, by {interval}."
+
+
+def _by_factor(table: pd.DataFrame, factor: str) -> str:
+    rows = table[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
+    if len(rows) < 2:
+        return ""
+    named = "data set" if factor == "dataset" else factor
+    most, least = rows.loc[rows.falls.idxmax()], rows.loc[rows.falls.idxmin()]
+    return (
+        f"By {named}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
+        f"{least[factor]} ({_share(least, 'falls')})."
+    )
+
+
+def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series, confidence: int | float) -> str:
+    said = []
+    if own.unclear > 0.05:
+        said.append(f"more recorded inputs, of which {own.unclear:.0%} of the steps are in need")
+    if active.cells and abs(active.falls - own.falls) > 0.1:
+        said.append("how neurons are counted that never change")
+    said.append("networks unlike these, for which no interval speaks")
+    ends = "What would change the answer: " + "; ".join(said) + "."
+    if bool(gathered.exact.values.astype(bool).all()):
+        return ends
+    return (
+        f"Where nothing changes from layer to layer, {(1 - confidence) / 2:.1%} of the steps would seem to fall "
+        f"and as many to rise. {ends}"
+    )
+
+
+def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
+    pooled = correlations[correlations.dataset == POOLED]
+    papers = pooled[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
+    between = papers[papers.among == "configurations"].set_index("given")
+    raw, size, trained = (between.loc[given] for given in ("nothing", "size", "training accuracy"))
+    if not np.isfinite(raw.correlation):
+        return [
+            "Nothing can be said: too few configurations differ in entropy and in test accuracy. "
+            "More of them would tell."
+        ]
+    among = correlations[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
+    each = among[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
+    sentences = [
+        _metric_answer(raw, size, trained),
+        f"Among configurations, the last layer's neuron entropy has a rank correlation of {_rank(raw)} with test "
+        f"accuracy (by data set: {', '.join(f'{row.dataset} {_rank(row)}' for _, row in each.iterrows())}); given "
+        f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}.",
+    ]
+    for target, name in TARGETS.items():
+        sentences.append(_beside_baselines(pooled[pooled.target == target], name, confidence))
+    seeds = papers[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
+    sentences.append(
+        f"Between seeds of one configuration its correlation with test accuracy is {_rank(seeds)}."
+        if np.isfinite(seeds.correlation)
+        else "Between seeds of one configuration nothing can be said: they are too few, or do not differ."
+    )
+    return [*sentences, _would_change_metric(raw, size, trained, each)]
+
+
+def _metric_answer(raw: pd.Series, size: pd.Series, trained: pd.Series) -> str:
+    if not np.isfinite(raw.low):
+        return "Undecided: too few configurations for an interval."
+    if not _excludes_zero(raw):
+        return "Not shown: the last layer's entropy does not clearly go with test accuracy."
+    way = "higher" if raw.correlation > 0 else "lower"
+    said = f"the {way} the last layer's entropy, the better the test accuracy of a configuration"
+    beyond = [_excludes_zero(x) and x.correlation * raw.correlation > 0 for x in (size, trained)]
+    if all(beyond):
+        return f"It goes with it: {said}, also among configurations of equal size and of equal training accuracy."
+    lost = [name for name, stays in zip(("size", "training accuracy"), beyond, strict=True) if not stays]
+    return f"Only as other numbers do: {said}, but that it tells more than {' and '.join(lost)} is not shown."
+
+
+def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) -> str:
+    rows = rows[(rows.among == "configurations") & (rows.given == "nothing")].set_index("quantity")
+    finite = rows[np.isfinite(rows.correlation)]
+    ours, others = finite[finite.kind == "quantity"], finite[finite.kind == "baseline"]
+    if not len(ours) or not len(others):
+        return f"Of {target} and the baselines nothing can be said."
+    best, other = _strongest(ours), _strongest(others)
+    clear = sum(_excludes_zero(row) for _, row in ours.iterrows())
+    ends = "ahead of" if abs(best.correlation) > abs(other.correlation) else "behind"
+    have = "1 has" if clear == 1 else f"{clear or 'none'} have"
+    return (
+        f"Of {len(ours)} quantities, {have} an interval with {target} that excludes 0 (chance alone would give about "
+        f"{(1 - confidence) * len(ours):.1g}); the strongest, chosen afterwards and therefore flattered, is "
+        f"{_MEANT[str(best.name)]} ({_rank(best)}), {ends} the strongest baseline, {_MEANT[str(other.name)]} "
+        f"({_rank(other)})."
+    )
+
+
+def _would_change_metric(raw: pd.Series, size: pd.Series, trained: pd.Series, each: pd.DataFrame) -> str:
+    said = []
+    if not np.isfinite(raw.low) or (each.configurations < FEWEST).any():
+        said.append(f"at least {FEWEST} configurations of each data set")
+    if np.isfinite(raw.low) and raw.high - raw.low > 0.5:
+        said.append("more configurations, since the interval is wide")
+    if not (np.isfinite(size.low) and np.isfinite(trained.low)):
+        said.append("more configurations of equal size or of different training accuracy")
+    if len(each) > 1 and np.nanmin(each.correlation) * np.nanmax(each.correlation) < 0:
+        said.append("which data sets are chosen, since the sign differs between them")
+    said.append("another range of settings: a rank correlation is one of the configurations that were run")
+    return "What would change the answer: " + "; ".join(said) + "."
+
+
+def _strongest(rows: pd.DataFrame) -> pd.Series:
+    return rows.iloc[int(np.abs(rows.correlation.to_numpy()).argmax())]
+
+
+def _excludes_zero(row: pd.Series) -> bool:
+    return bool(row.low > 0 or row.high < 0)
+
+
+def _share(row: pd.Series, name: str) -> str:
+    return f"{row[name]:.0%}{_interval(row[f'{name}_low'], row[f'{name}_high'], '.0%')}"
+
+
+def _rank(row: pd.Series) -> str:
+    return (
+        "unknown" if not np.isfinite(row.correlation) else f"{row.correlation:.2f}{_interval(row.low, row.high, '.2f')}"
+    )
+
+
+def _interval(low: float, high: float, form: str) -> str:
+    return f" [{low:{form}}, {high:{form}}]" if np.isfinite(low) else ""
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
