@@ -100,16 +100,10 @@ def _least_gain(bits: Array, m: float, stake: float, ceiling: float, folds: int)
     # small enough for patterns as dear as can be: the first factor then gains what a large stake loses
     w = 1 / 3 if stake * ceiling > _LARGEST / 2 else 1 / 2
     odds, price = w / (1 - w), stake / (w * _LN2)
-
-    def zero_if(left: Array | float) -> Array:
-        """The zero, if the second factor were this everywhere; it falls with y."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return bits - np.log2(np.maximum(left / w - 1, 0.0) * odds)
-
-    near = np.minimum(zero_if(1 + stake * (m - bits)), ceiling) - 1
-    y = zero_if(1 + stake * (m - near))
+    near = np.minimum(_zero_if(1 + stake * (m - bits), bits, w), ceiling) - 1
+    y = _zero_if(1 + stake * (m - near), bits, w)
     if not (y >= near).all():  # then it is not sure to lie left of the zero
-        y = zero_if(1 + stake * m)
+        y = _zero_if(1 + stake * m, bits, w)
     y = np.clip(y, 0.0, ceiling)
     for _ in range(50):
         left = 1 + stake * (m - y)
@@ -129,3 +123,9 @@ def _least_gain(bits: Array, m: float, stake: float, ceiling: float, folds: int)
         longest = (ceiling - bits) * _LN2 + np.log(w) + np.log1p(np.exp2(bits - ceiling) / odds)
         at_ceiling = price * longest + np.log1p(stake * (m - ceiling))
     return float(np.minimum(at_zero, at_ceiling).sum()) / (1 + folds * price)
+
+
+def _zero_if(left: Array | float, bits: Array, w: float) -> Array:
+    """The zero, if the second factor were this everywhere; it falls with y."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return bits - np.log2(np.maximum(left / w - 1, 0.0) * (w / (1 - w)))
