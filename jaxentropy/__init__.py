@@ -24,6 +24,7 @@ from jaxentropy.claims.depth_validation import DepthValidation, validate_depth
 from jaxentropy.claims.judge import Verdict, verdict
 from jaxentropy.claims.memorisation import Memorisation, memorisation
 from jaxentropy.claims.removable import Removable, removable
+from jaxentropy.claims.survey import Survey, survey
 from jaxentropy.counting.counts import PatternCounts, count_patterns
 from jaxentropy.counting.sharded import count_sharded
 from jaxentropy.counting.tallies import Tally
@@ -59,6 +60,7 @@ __all__ = [
     "Removable",
     "Sign",
     "Stream",
+    "Survey",
     "Tally",
     "Threshold",
     "Until",
@@ -81,6 +83,7 @@ __all__ = [
     "removable",
     "save_profile",
     "scalars",
+    "survey",
     "tally",
     "unpack",
     "validate_depth",

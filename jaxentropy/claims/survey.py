@@ -24,11 +24,15 @@ _DIMENSIONS = ("member", "state", "layer", "step", "class")
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a sweep of networks says of the paper's claims: what ``survey`` returns.
+    """What a sweep of networks says of the paper's claims: what ``je.survey`` returns.
+
+    >>> import pandas as pd
+    >>> print(je.Survey({}, pd.DataFrame(), pd.DataFrame(), 0.95, "Entropy falls in 9 of 10 networks."))
+    Entropy falls in 9 of 10 networks.
 
     ::
 
-        found = survey(je.load_sweep("sweep").to_dataset())
+        found = je.survey(je.load_sweep("sweep").to_dataset())
         print(found)  # in sentences
         found.shares["activation"]  # in how many networks entropy falls, by activation
         found.correlations.query("dataset == 'pooled' and target == 'test_accuracy'")
@@ -90,9 +94,14 @@ class Survey:
 def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 1000, seed: int = 0) -> Survey:
     """Put the paper's claims to the test: entropy falls with every layer, and it is a metric of performance.
 
+    >>> import xarray as xr
+    >>> je.survey(xr.Dataset({"exact": ("member", [])}))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    jaxentropy.base.errors.InputError: survey: the sweep has no neuron_entropy, ...
+
     ::
 
-        found = survey(je.load_sweep("sweep").to_dataset())
+        found = je.survey(je.load_sweep("sweep").to_dataset())
         print(found)
 
     A step is *clear* in a network and class where the fall or rise of the mean neuron entropy is larger than ``z``

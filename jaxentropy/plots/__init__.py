@@ -23,12 +23,15 @@ from jaxentropy.plots.figure_list import (
     save,
     total_correlation_figure,
 )
+from jaxentropy.plots.survey import correlation_figure, correlation_forest, step_figure, step_shares
 
 __all__ = [
     "accuracy_by_depth",
     "bracket_by_depth",
     "class_figure",
     "close",
+    "correlation_figure",
+    "correlation_forest",
     "depth_figure",
     "entropy_by_depth",
     "entropy_figure",
@@ -46,6 +49,8 @@ __all__ = [
     "rank_frequency",
     "regret_by_rule",
     "save",
+    "step_figure",
+    "step_shares",
     "total_correlation_by_depth",
     "total_correlation_figure",
 ]

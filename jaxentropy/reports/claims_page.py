@@ -1,6 +1,7 @@
 """The page of a sweep: the paper's claims put to the test, with figures."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from jaxentropy.claims.depth import advise_depth
 from jaxentropy.claims.depth_validation import validate_depth
 from jaxentropy.claims.memorisation import memorisation
 from jaxentropy.claims.removable import removable
+from jaxentropy.claims.survey import survey
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE = "claims.md"
+PAGE, TABLES = "claims.md", "survey-tables.md"
 
 
 def write_claims(gathered: xr.Dataset, folder: Path, say: Callable[[str], None] = lambda text: None) -> Path:
@@ -33,6 +35,7 @@ def write_claims(gathered: xr.Dataset, folder: Path, say: Callable[[str], None] 
     """
     sections = [_about(gathered)]
     for title, part in (
+        ("Does entropy fall with depth, and is it a metric?", partial(_survey, folder)),
         ("How many layers are enough?", _depth),
         ("Does low entropy find layers that can go?", _removable),
         ("Where does memorisation sit?", _memorisation),
@@ -63,6 +66,15 @@ def _about(gathered: xr.Dataset) -> str:
         f"its untrained twin{f'; {failed} more failed' if failed else ''}. Varied: {'; '.join(varied)}; "
         f"{len(np.unique(gathered.seed))} seeds. All: {'; '.join(fixed)}. Mean test accuracy: {reached}.\n"
     )
+
+
+def _survey(folder: Path, gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
+    from jaxentropy import plots
+
+    found = survey(gathered)
+    write_text(folder / TABLES, f"# Tables of the survey\n\n{found.to_markdown()}\n")
+    figures = {"steps": plots.step_figure(found.shares), "correlations": plots.correlation_figure(found.correlations)}
+    return f"{found.text}\n\nAll numbers: [{TABLES}]({TABLES}).\n", figures
 
 
 def _depth(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
