@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxentropy.plots.style import CEILING, MEAN, OTHER, SMALL, TEXT, network_look, new_axes, styled
 
-_OURS = "information"
+_OURS = "summed"
 
 
 def regret_by_rule(
@@ -22,9 +22,9 @@ def regret_by_rule(
 
     >>> import xarray as xr
     >>> values = {name: (("rule", "of"), [[0.2], [1.0]]) for name in ("regret", "regret_low", "regret_high")}
-    >>> table = xr.Dataset(values, {"rule": ["information", "two"], "of": ["all"]})
+    >>> table = xr.Dataset(values, {"rule": ["summed", "two"], "of": ["all"]})
     >>> [label.get_text() for label in je.plots.regret_by_rule(table).get_yticklabels()]
-    ['information (ours)', 'two']
+    ['summed (ours)', 'two']
 
     Args:
         table: ``DepthValidation.table``.
