@@ -55,6 +55,24 @@ def test_nonlinearities_see_the_product(name):
     assert recorded(lambda v, x: act(act(x @ v["w0"]) @ v["w1"]) @ v["w2"], W) == ["w0", "w1"]
 
 
+BIAS = np.float32([2, -2, 1, -1, 0.5, -3, 3, 0])
+
+
+@pytest.mark.parametrize("name", ["exact gelu", "cubic gelu by hand", "swish by hand", "leaky by max", "log of a sum"])
+@pytest.mark.parametrize("shift", ["bias", "number"])
+def test_what_is_added_before_a_nonlinearity_counts(name, shift):
+    """The bias of weights that a function closes over, or a number, is no part of the nonlinearity."""
+    weights, bias, act = W["w0"], BIAS if shift == "bias" else np.float32(-1), NONLINEARITIES[name]
+    seen = states(lambda v, x: act(x @ weights + bias) @ v["w2"], W, "constant1")
+    np.testing.assert_array_equal(seen, X @ weights + bias > 0)
+
+
+def test_a_sign_before_a_nonlinearity_counts():
+    for scale in (-2.0, BIAS):  # which is 0 once
+        seen = states(lambda v, x, by=scale: jnp.tanh((x @ v["w0"]) * by) @ v["w2"], W, "w0")
+        np.testing.assert_array_equal(seen, (X @ W["w0"]) * scale > 0)
+
+
 class SwiGLU(nn.Module):
     @nn.compact
     def __call__(self, x):
