@@ -25,7 +25,8 @@ class Layer:
     """One layer of a network, as ``je.layers`` lists it.
 
     Attributes:
-        name: of its parameters, and ``@2``, ``@3``, … for further calls with the same ones; or what was sown.
+        name: of its parameters, and ``@2``, ``@3``, … for further calls with the same ones, or steps of a loop over
+            stacked ones; or what was sown.
         kind: ``fc`` (fully connected), ``conv``, or ``sown``.
         role: ``hidden``; ``output``: no layer follows it; ``linear``: no nonlinearity sees it before the next layer.
         shape: of the value for one input; the neurons come last.

@@ -281,3 +281,17 @@ def test_an_empty_batch_is_passed_over():
     network = lambda v, x: jax.nn.relu(x @ v["w0"]) @ v["w2"]  # noqa: E731
     recording = je.record(network, W, [(X[:0], Y[:0]), (X, Y)])
     np.testing.assert_array_equal(recording.states("w0"), X @ W["w0"] > 0)
+
+
+def test_layers_that_a_function_gives_are_in_the_order_of_depth():
+    """jax.jit leaves a dictionary in the order of its names."""
+
+    def network(v, x):
+        first = x @ v["w0"]
+        second = jax.nn.relu(first) @ v["w1"]
+        return second, {"z": first, "a": second, "m": jax.nn.relu(second) @ v["w2"]}
+
+    for wanted in (None, "all", "*", lambda layer: True):
+        assert je.record(network, W, [(X, Y)], layers=wanted).layers == ("z", "a", "m")
+    assert recorded(network, W) == ["z", "a", "m"]
+    assert je.record(network, W, [(X, Y)], layers=["a", "z"]).layers == ("a", "z")
