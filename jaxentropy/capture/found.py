@@ -29,7 +29,8 @@ _CURVES = {
 _COMPARES = frozenset(("gt", "ge", "lt", "le"))
 _NEURONWISE = frozenset(("mul", "add", "sub", "div", "neg", "integer_pow", "square", "convert_element_type"))
 _SAME_VALUES = frozenset(("add", "sub", "reshape", "broadcast_in_dim", "convert_element_type", "transpose", "squeeze"))
-_LOOPS = frozenset(("scan", "while", "cond"))
+_LOOPS = frozenset(("scan", "while", "cond", "ragged_dot_general", "ragged_dot", "bcoo_dot_general"))
+"""Loops and branches, and products of data with weights that other data choose: what they compute is theirs."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,13 @@ class _Reader:
             i not in self.data and self.origins.get(i) for i in before.inputs
         )
 
+    def chooses_weights(self, equation: Equation) -> bool:
+        """Whether data choose among matrices that other data are multiplied with, as a router does among experts."""
+        given, made = equation.inputs[0], equation.outputs[0]
+        if given in self.data or not self.origins.get(given) or len(self.program.avals[given].shape) < 3:
+            return False
+        return any(reader.name == "dot_general" for reader in self.read_by.get(self.with_bias(made), []))
+
     def with_bias(self, number: int) -> int:
         """A layer's output with its bias, in the shape in which it goes on."""
         while True:
@@ -375,12 +383,14 @@ def _names(reader: _Reader, weights: Sequence[int]) -> dict[int, str]:
 
 
 def loops_with_parameters(program: Program, parameters: Iterable[int], inputs: Iterable[int]) -> Sequence[str]:
-    """Loops and branches that read both data and parameters: what is in them cannot be reached."""
+    """Loops, branches and the like that read both data and parameters: what is in them cannot be reached."""
     reader = _Reader(program, dict.fromkeys(parameters, ""), inputs)
     return [
         equation.name
         for equation in program.equations
-        if equation.name in _LOOPS
-        and reader.data.intersection(equation.inputs)
-        and any(reader.origins.get(i) for i in equation.inputs)
+        if reader.data.intersection(equation.inputs)
+        and (
+            (equation.name in _LOOPS and any(reader.origins.get(i) for i in equation.inputs))
+            or (equation.name == "gather" and reader.chooses_weights(equation))
+        )
     ]

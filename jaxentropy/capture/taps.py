@@ -131,7 +131,8 @@ def gives_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> bo
         return False
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
         return False
-    return all(hasattr(own, "shape") for own in result[1].values())  # no nested state of the network's own
+    # an empty or nested state of the network's own, or losses, are no layers
+    return all(hasattr(own, "shape") for own in result[1].values()) and any(own.shape for own in result[1].values())
 
 
 def given_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> FunctionCall:

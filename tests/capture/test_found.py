@@ -295,3 +295,36 @@ def test_layers_that_a_function_gives_are_in_the_order_of_depth():
         assert je.record(network, W, [(X, Y)], layers=wanted).layers == ("z", "a", "m")
     assert recorded(network, W) == ["z", "a", "m"]
     assert je.record(network, W, [(X, Y)], layers=["a", "z"]).layers == ("a", "z")
+
+
+def test_a_state_or_losses_beside_the_output_are_no_layers():
+    for beside in ({}, {"loss": 0.0, "z": 1.0}):
+        network = lambda v, x, b=beside: (jax.nn.relu(x @ v["w0"]) @ v["w2"], jax.tree.map(jnp.float32, b))  # noqa: E731
+        assert recorded(network, W) == ["w0"]
+
+
+EXPERTS = {**W, "router": W["w2"], "experts": RNG.normal(size=(3, 8, 8)).astype(np.float32)}
+
+
+def chosen_weights(v, x):
+    h = jax.nn.relu(x @ v["w0"])
+    return jnp.einsum("bi,bio->bo", h, v["experts"][jnp.argmax(h @ v["router"], -1)]) @ v["w2"]
+
+
+def sorted_by_expert(v, x):
+    h = jax.nn.relu(x @ v["w0"])
+    expert = jnp.argmax(h @ v["router"], -1)
+    sizes = jnp.bincount(expert, length=3)
+    return jax.lax.ragged_dot(h[jnp.argsort(expert)], v["experts"], sizes)[jnp.argsort(jnp.argsort(expert))] @ v["w2"]
+
+
+@pytest.mark.parametrize(("network", "where"), [(chosen_weights, "gather"), (sorted_by_expert, "ragged_dot")])
+def test_experts_that_cannot_be_reached_are_not_passed_over(network, where):
+    with pytest.raises(je.InputError, match=f"inside a {where}.* beside w0"):
+        je.record(network, EXPERTS, [(X, Y)])
+    assert je.record(network, EXPERTS, [(X, Y)], layers="hidden").layers == ("w0",)
+
+
+def test_a_function_of_inputs_alone_is_told_what_to_write():
+    with pytest.raises(je.InputError, match="one that takes inputs alone: record"):
+        je.record(lambda x: jax.nn.relu(x @ W["w0"]) @ W["w2"], None, [(X, Y)])
