@@ -1,6 +1,7 @@
 """Sweeps on a small data set: what is in the files, what is made again, and what is gathered."""
 
 import json
+import re
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import xarray as xr
 
 import jaxentropy as je
 from jaxentropy.capture import sown
+from jaxentropy.cli import main
 from jaxentropy.datasets import load
 from jaxentropy.experiments.sweeps import jobs, measure
 from jaxentropy.experiments.sweeps.grid import Network
@@ -227,6 +229,20 @@ def test_gathered(done):
     summary = done.summary()
     assert "| depth | networks |" in summary.replace("  ", " ")
     assert "Results(4 of 4 networks; " in repr(je.load_sweep(done.store.folder))
+
+
+def test_the_page_of_claims(done, tmp_path, capsys):
+    """What the sweep allows is told, what it does not is said; the command writes and prints it."""
+    main(["claims", str(done.store.folder), "--out", str(tmp_path / "page")])
+    page = (tmp_path / "page" / "claims.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() == page.strip()
+    assert "4 networks of 2 configurations, each beside its untrained twin. Varied: depth 1, 3; 2 seeds." in page
+    assert "Does entropy fall with every layer?" in page
+    assert "1 family of 1 data set" in page
+    assert "This sweep does not tell: no network was trained with label noise" in page
+    pictures = re.findall(r"!\[\w+\]\((\w+\.png)\)", page)
+    assert len(pictures) == 3
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"claims.md", "survey-tables.md", *pictures}
 
 
 def test_label_noise_is_told_apart_by_layer(settings, tmp_path):
