@@ -199,8 +199,8 @@ def claims(
     """Put the paper's claims to the test on a sweep, as far as it is done.
 
     Does the entropy of activation patterns fall with depth, and more in trained networks than in untrained ones? Is it
-    a metric of the model? Does it find layers that can go, and how many layers are enough? Writes claims.md and figures
-    into FOLDER/claims.
+    a metric of the model? Does it find layers that can go, and how many layers are enough? Where does memorisation sit,
+    if labels were noisy? Writes claims.md, its tables and its figures.
 
     Try:
 

@@ -119,7 +119,7 @@ def depth_figure(table: xr.Dataset, families: xr.Dataset, *, margin: int | float
     datasets = list(dict.fromkeys(map(str, families.dataset.values)))
     columns = min(len(datasets), 4)
     rows = -(-len(datasets) // columns)
-    figure = plt.figure(figsize=(max(2.4 * columns, 4.5), 2.4 + 2.2 * rows))
+    figure = plt.figure(figsize=(max(2.4 * columns, 6.5), 2.8 + 2.2 * rows))
     settings: dict[str, Any] = {"height_ratios": [1.1, *[1] * rows]}
     grid = figure.add_gridspec(1 + rows, columns, **settings)
     top = regret_by_rule(table, figure.add_subplot(grid[0, :]), margin=margin)
