@@ -41,7 +41,7 @@ def survey_text(
 
 
 def _few(correlations: pd.DataFrame) -> bool:
-    each = correlations[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
+    each = correlations.loc[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
     return bool((each.configurations < FEWEST).any())
 
 
@@ -86,7 +86,7 @@ def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | flo
 
 
 def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
-    more = training[(training.neurons == "all") & (training.share == "falls")].iloc[0]
+    more = training.loc[(training.neurons == "all") & (training.share == "falls")].iloc[0]
     said = (
         f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
     )
@@ -101,7 +101,7 @@ def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
 
 
 def _by_factor(table: pd.DataFrame, factor: str) -> str:
-    rows = table[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
+    rows = table.loc[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
     if len(rows) < 2:
         return ""
     named = "data set" if factor == "dataset" else factor
@@ -129,17 +129,17 @@ def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series,
 
 
 def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
-    pooled = correlations[correlations.dataset == POOLED]
-    papers = pooled[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
-    between = papers[papers.among == "configurations"].set_index("given")
+    pooled = correlations.loc[correlations.dataset == POOLED]
+    papers = pooled.loc[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
+    between = papers.loc[papers.among == "configurations"].set_index("given")
     raw, size, trained = (between.loc[given] for given in ("nothing", "size", "training accuracy"))
     if not np.isfinite(raw.correlation):
         return [
             "Nothing can be said: too few configurations differ in entropy and in test accuracy. "
             "More of them would tell."
         ]
-    among = correlations[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
-    each = among[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
+    among = correlations.loc[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
+    each = among.loc[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
     sentences = [
         _metric_answer(raw, size, trained),
         f"Among configurations, the last layer's neuron entropy has a rank correlation of {_rank(raw)} with test "
@@ -147,8 +147,8 @@ def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
         f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}.",
     ]
     for target, name in TARGETS.items():
-        sentences.append(_beside_baselines(pooled[pooled.target == target], name, confidence))
-    seeds = papers[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
+        sentences.append(_beside_baselines(pooled.loc[pooled.target == target], name, confidence))
+    seeds = papers.loc[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
     sentences.append(
         f"Between seeds of one configuration its correlation with test accuracy is {_rank(seeds)}."
         if np.isfinite(seeds.correlation)
@@ -172,9 +172,9 @@ def _metric_answer(raw: pd.Series, size: pd.Series, trained: pd.Series) -> str:
 
 
 def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) -> str:
-    rows = rows[(rows.among == "configurations") & (rows.given == "nothing")].set_index("quantity")
-    finite = rows[np.isfinite(rows.correlation)]
-    ours, others = finite[finite.kind == "quantity"], finite[finite.kind == "baseline"]
+    rows = rows.loc[(rows.among == "configurations") & (rows.given == "nothing")].set_index("quantity")
+    finite = rows.loc[np.isfinite(rows.correlation)]
+    ours, others = finite.loc[finite.kind == "quantity"], finite.loc[finite.kind == "baseline"]
     if not len(ours) or not len(others):
         return f"Of {target} and the baselines nothing can be said."
     best, other = _strongest(ours), _strongest(others)
@@ -212,7 +212,8 @@ def _excludes_zero(row: pd.Series) -> bool:
 
 
 def _share(row: pd.Series, name: str) -> str:
-    return f"{row[name]:.0%}{_interval(row[f'{name}_low'], row[f'{name}_high'], '.0%')}"
+    value, low, high = (float(row.loc[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value:.0%}{_interval(low, high, '.0%')}"
 
 
 def _rank(row: pd.Series) -> str:
