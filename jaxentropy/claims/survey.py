@@ -120,7 +120,9 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     shares = share_tables(gathered, counts, cluster, weights, confidence)
     training = training_table(counts, cluster, weights, confidence)
     table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
-    text = survey_text(gathered, len(distinct), shares, training, table, confidence)
+    risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
+    exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())
+    text = survey_text(gathered, len(distinct), shares, training, table, confidence, exact_rises)
     return Survey(shares, training, table, confidence, text)
 
 

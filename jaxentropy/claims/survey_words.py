@@ -20,8 +20,12 @@ def survey_text(
     training: pd.DataFrame,
     correlations: pd.DataFrame,
     confidence: int | float,
+    exact_rises: int,
 ) -> str:
-    """The whole text: the sweep, the claim that entropy falls, the claim that it is a metric."""
+    """The whole text: the sweep, the claim that entropy falls, the claim that it is a metric.
+
+    ``exact_rises`` are the trained networks with a rise whose inputs are all listed, so that chance has no part in it.
+    """
     sets = sorted({str(name) for name in gathered.dataset.values})
     failed = int(gathered.attrs.get("failed", 0))
     opening = (
@@ -34,7 +38,8 @@ def survey_text(
     return "\n\n".join(
         [
             opening,
-            "Does entropy fall with every layer? " + " ".join(_monotone(gathered, shares, training, confidence)),
+            "Does entropy fall with every layer? "
+            + " ".join(_monotone(gathered, shares, training, confidence, exact_rises)),
             "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence)),
         ]
     )
@@ -46,14 +51,18 @@ def _few(correlations: pd.DataFrame) -> bool:
 
 
 def _monotone(
-    gathered: xr.Dataset, shares: dict[str, pd.DataFrame], training: pd.DataFrame, confidence: int | float
+    gathered: xr.Dataset,
+    shares: dict[str, pd.DataFrame],
+    training: pd.DataFrame,
+    confidence: int | float,
+    exact_rises: int,
 ) -> list[str]:
     total = shares["total"].set_index(["state", "neurons"])
     own, twin, active = (total.loc[at] for at in (("trained", "all"), ("untrained", "all"), ("trained", "active")))
     if not own.cells:
         return ["Nothing can be said: no network has a step from one layer to another. Deeper networks would tell."]
     sentences = [
-        _monotone_answer(gathered, own, confidence),
+        _monotone_answer(gathered, own, confidence, exact_rises),
         f"Of the {own.cells} steps of {_many(int(own.networks), 'trained network')}, class by class, "
         f"{_share(own, 'falls')} fall clearly, {_share(own, 'rises')} rise clearly and {own.unclear:.0%} are unclear; "
         f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none clearly rises "
@@ -69,15 +78,17 @@ def _monotone(
     return [*sentences, _would_change_steps(gathered, own, active, confidence)]
 
 
-def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float) -> str:
+def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float, exact_rises: int) -> str:
     chance = 1 - confidence
     listed = bool(gathered.exact.values.astype(bool).all())
     known = own.some_rise_corrected_low if np.isfinite(own.some_rise_corrected_low) else own.some_rise_corrected
     if own.every_step_falls == 1:
         return "Yes, in every network of this sweep, at every step and in every class."
-    if own.some_rise_corrected and (listed or known > chance):
+    if exact_rises or known > chance:
         often = f"it clearly rises somewhere in {own.some_rise_corrected:.0%} of the trained networks"
-        how = "" if listed else f", more than the {chance:.0%} that chance explains"
+        how = f", more than the {chance:.0%} that chance explains" if known > chance and not listed else ""
+        if exact_rises and not listed:
+            how += f"; {exact_rises} of them without sampling error, since all inputs are listed"
         mostly = "it falls at most steps, but not at all" if own.falls > 0.5 else "it does not even fall at most steps"
         return f"No, not as a law: {often}{how}; {mostly}."
     if listed:

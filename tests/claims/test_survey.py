@@ -168,6 +168,18 @@ def test_exact_members_need_no_error(gathered):
     assert "Not strictly" in level.text
 
 
+def test_one_exact_rise_contradicts(gathered):
+    """Where all inputs are listed, chance has no part in a rise; elsewhere one network in many is chance."""
+    fall = gathered.neuron_fall * 0 + 0.01
+    fall[5, 1, 0, 0] = -5e-9
+    assert "Not contradicted" in survey(gathered.assign(neuron_fall=fall), resamples=20).text
+    listed = gathered.exact.copy()
+    listed[5] = True
+    text = survey(gathered.assign(neuron_fall=fall, exact=listed), resamples=20).text
+    assert "No, not as a law" in text
+    assert "1 of them without sampling error" in text
+
+
 @pytest.mark.parametrize("quantity", ["neuron_entropy_last", "neuron_entropy_fall_minus_untrained", "train_loss"])
 @pytest.mark.parametrize("target", ["test_accuracy", "generalisation_gap"])
 def test_correlations_are_scipys(gathered, found, quantity, target):
