@@ -90,7 +90,9 @@ def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | flo
         if exact_rises and not listed:
             how += f"; {exact_rises} of them without sampling error, since all inputs are listed"
         mostly = "it falls at most steps, but not at all" if own.falls > 0.5 else "it does not even fall at most steps"
-        return f"No, not as a law: {often}{how}; {mostly}."
+        few = not np.isfinite(own.some_rise_corrected_low) and not exact_rises
+        answer = "It seems not, of configurations too few for an interval" if few else "No, not as a law"
+        return f"{answer}: {often}{how}; {mostly}."
     if listed:
         return "Not strictly: no step rises, but some leave the entropy as it is."
     return "Not contradicted, and not shown: no more steps rise than chance explains, but not all fall clearly."
@@ -215,6 +217,8 @@ def _would_change_metric(raw: pd.Series, size: pd.Series, trained: pd.Series, ea
 
 
 def _strongest(rows: pd.DataFrame) -> pd.Series:
+    """The largest correlation, of those with an interval if there are any."""
+    rows = rows.loc[np.isfinite(rows.low)] if np.isfinite(rows.low).any() else rows
     return rows.iloc[int(np.abs(rows.correlation.to_numpy()).argmax())]
 
 

@@ -297,7 +297,9 @@ def test_few_configurations_have_no_interval():
     assert "fewer than 5 has none" in found.text
     assert "too few configurations for an interval" in found.text
     assert found.shares["total"].falls_low.notna().all()  # of 8 configurations
-    assert survey(sweep(configurations=2), resamples=9).shares["total"].falls_low.isna().all()
+    two = survey(sweep(configurations=2), resamples=9)
+    assert two.shares["total"].falls_low.isna().all()
+    assert "It seems not, of configurations too few" in two.text
 
 
 def test_shallow_networks_have_no_steps(gathered):
