@@ -14,6 +14,7 @@ Sections:
     stream        ten million patterns of 1,024 neurons, without their bits, and with them on disk: time and memory
     draws         draws of augmented images a second, through an MLP, hashed and counted
     monitor       what a monitor that is called once an epoch adds to the epoch
+    training      networks a minute: side by side, one by one, as the former loop did it, and in PyTorch
     compile       what is compiled, how long it takes, and that it is not compiled again
     import        time of "import jaxentropy", and what it brings along
 
@@ -37,6 +38,7 @@ SECTIONS = {
     "stream": "benchmarks.stream",
     "draws": "benchmarks.draws",
     "monitor": "benchmarks.monitor",
+    "training": "benchmarks.training",
     "compile": "benchmarks.compile",
     "import": "benchmarks.imports",
 }

@@ -21,7 +21,7 @@ def profile():
 
 
 def test_dir_shows_public_names_only():
-    assert set(dir(je)) == {*je.__all__, "capture", "datasets", "plots", "__version__"}
+    assert set(dir(je)) == {*je.__all__, "capture", "datasets", "plots", "sweep", "load_sweep", "__version__"}
     for name in dir(je):
         assert getattr(je, name) is not None
     assert je.__version__ == version("jaxentropy")

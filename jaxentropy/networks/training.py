@@ -194,7 +194,8 @@ def _settings(data: Dataset, seed: int, recipe: Recipe) -> Settings:
     if recipe.label_noise:
         labels = noisy_labels(labels, recipe.label_noise, len(data.class_names), seed)
     numbers = (recipe.learning_rate, recipe.weight_decay, recipe.init_scale, max(1, steps))
-    return Settings(jnp.asarray(seed), *(jnp.float32(number) for number in numbers), jnp.asarray(labels))
+    rate, decay, scale, total = (jnp.float32(number) for number in numbers)
+    return Settings(jnp.asarray(seed), rate, decay, scale, total, jnp.asarray(labels))
 
 
 def _train(

@@ -58,7 +58,7 @@ def test_nonlinearities_see_the_product(name):
     assert recorded(lambda v, x: act(act(x @ v["w0"]) @ v["w1"]) @ v["w2"], W) == ["w0", "w1"]
 
 
-BIAS = np.float32([2, -2, 1, -1, 0.5, -3, 3, 0])
+BIAS = np.array([2, -2, 1, -1, 0.5, -3, 3, 0], np.float32)
 
 
 @pytest.mark.parametrize("name", ["exact gelu", "cubic gelu by hand", "swish by hand", "leaky by max", "log of a sum"])

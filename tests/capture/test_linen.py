@@ -1,5 +1,7 @@
 """Linen modules that sow → apply functions."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -69,7 +71,7 @@ class Stack(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        axes = {"params": 0, "intermediates": 0}
+        axes: Any = {"params": 0, "intermediates": 0}
         scanned = nn.scan(
             nn.remat(Block), variable_axes=axes, split_rngs={"params": True}, length=5, reverse=self.reverse
         )

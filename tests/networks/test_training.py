@@ -90,7 +90,7 @@ def test_adamw_with_a_cosine_by_hand(toy):
     recipe = Recipe(3, 32, 1e-2, weight_decay=0.1, init_scale=2.0, label_noise=0.2)
     found = train(model, toy, (5,), recipe)
     labels = noisy_labels(toy.train_labels, 0.2, 3, 5)
-    params = model.init(jax.random.key(5), jnp.asarray(toy.train_images[:1]))["params"]
+    params: Any = model.init(jax.random.key(5), jnp.asarray(toy.train_images[:1]))["params"]
     params = {name: {"kernel": 2.0 * own["kernel"], "bias": own["bias"]} for name, own in params.items()}
     optimiser = optax.adamw(optax.cosine_decay_schedule(1e-2, 3 * (n // 32)), weight_decay=0.1)
     state = optimiser.init(params)
@@ -167,7 +167,8 @@ def test_noisy_labels():
 
 
 def test_recipes_refuse():
-    for bad in ({"weight_decay": -1.0}, {"init_scale": 0.0}, {"label_noise": 1.5}):
+    wrong: list[dict[str, Any]] = [{"weight_decay": -1.0}, {"init_scale": 0.0}, {"label_noise": 1.5}]
+    for bad in wrong:
         with pytest.raises(je.InputError, match="expected a decay of 0 or more"):
             Recipe(epochs=1, **bad)
     with pytest.raises(je.InputError, match="unknown norm 'group'"):

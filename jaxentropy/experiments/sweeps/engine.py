@@ -217,7 +217,7 @@ def _cores() -> int:
 def _kept_programs() -> str | None:
     import jax
 
-    return jax.config.jax_compilation_cache_dir
+    return getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009 - it is not declared
 
 
 def _accelerated() -> bool:

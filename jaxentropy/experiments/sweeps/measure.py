@@ -69,7 +69,8 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     final = trained.loss[i, -1] if network.epochs else 0.0
     if not np.isfinite(final):
         raise InputError(f"the training diverged: its loss is {final}; give a smaller learning rate")
-    variables = dict(zip(("untrained", "trained"), trained.of_seed(i), strict=True))
+    untrained, final_variables = trained.of_seed(i)
+    variables: dict[str, Any] = {"untrained": untrained, "trained": final_variables}
     recordings = {kind: _recorded(network, model, whole, own) for kind, own in variables.items()}
     ordered = {kind: recordings[kind] for kind in ("trained", "untrained")}
     found = profile(ordered, bounds=False, shuffles=1, bootstrap=BOOTSTRAP, estimators=("plugin",), seed=network.seed)

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -138,13 +138,13 @@ class Results:
         """A row for each network, state and layer, with means over classes; ``.to_parquet(...)`` writes it."""
         gathered = self._gathered
         table = gathered[[*_BY_LAYER_AND_CLASS, *_BY_LAYER, "linearised_accuracy"]].mean("class")
-        rows = table.to_dataframe().reset_index()
+        rows: Any = table.to_dataframe().reset_index()
         rows = rows[rows.layer <= rows.depth]
         return rows.merge(self.networks()[["key", *_OF_NETWORK]], on="key").drop(columns="member")
 
     def summary(self) -> str:
         """The mean accuracy and last layer's entropies of each configuration, as a table in Markdown."""
-        table = self.to_dataframe()
+        table: Any = self.to_dataframe()
         last = table[table.layer == table.depth]
         varied = [name for name in SETTINGS if name != "seed" and table[name].nunique() > 1]
         rows = []
@@ -158,7 +158,7 @@ class Results:
 
     def networks(self) -> "pd.DataFrame":
         """A row for each network: its settings, accuracies and size."""
-        table = self._gathered[[*_OF_NETWORK, "exact"]].to_dataframe().reset_index(drop=True)
+        table: Any = self._gathered[[*_OF_NETWORK, "exact"]].to_dataframe().reset_index(drop=True)
         return table[["key", "configuration", *SETTINGS, *_OF_NETWORK, "exact"]]
 
 
