@@ -70,7 +70,7 @@ def correlation_table(
     found: dict[_Key, dict[str, tuple[np.ndarray, int, int]]] = {}
     for name in np.unique(dataset):
         here = dataset == name
-        for key, values, configurations, networks in _of_dataset(quantities[here], cluster[here], weights):
+        for key, values, configurations, networks in _of_dataset(quantities.loc[here], cluster[here], weights):
             found.setdefault(key, {})[str(name)] = (values, configurations, networks)
     rows = []
     for (among, given, quantity, target), each in found.items():
@@ -92,7 +92,7 @@ def _pooled(each: dict[str, tuple[np.ndarray, int, int]]) -> tuple[np.ndarray, i
     enough = [one for one in finite if one[1] >= FEWEST] or finite
     if not enough:
         return np.full_like(next(iter(each.values()))[0], np.nan), 0, 0
-    configurations, networks = (sum(one[i] for one in enough) for i in (1, 2))
+    configurations, networks = sum(one[1] for one in enough), sum(one[2] for one in enough)
     values = pooled([one[0] for one in enough])
     if max(one[1] for one in enough) < FEWEST:
         values[1:] = np.nan  # several data sets of few configurations make no interval either
@@ -104,7 +104,7 @@ def _of_dataset(
 ) -> Iterator[tuple[_Key, np.ndarray, int, int]]:
     """The correlations of one data set, in each resample; quantities of the same networks are ranked together."""
     names = [*QUANTITIES, *BASELINES]
-    known = np.isfinite(table[list(_FACTS)]).all(axis=1).to_numpy()
+    known = np.isfinite(table[list(_FACTS)].to_numpy()).all(1)
     masks: dict[bytes, list[str]] = {}
     for name in names:
         masks.setdefault((known & np.isfinite(table[name].to_numpy())).tobytes(), []).append(name)
@@ -136,7 +136,7 @@ _Ranked = tuple[np.ndarray, np.ndarray, int, int]
 def _among_configurations(own: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray) -> _Ranked:
     """Means over the seeds of each configuration."""
     present, place = np.unique(cluster, return_inverse=True)
-    means = own.groupby(place).mean().round(12).to_numpy().reshape(len(present), own.shape[1])
+    means = np.round(np.asarray(own.groupby(place).mean()), 12)
     drawn = weights[:, present]
     drawn = np.where(drawn.sum(1, keepdims=True) > 0, drawn, 1e-300)  # none of them: no degrees of freedom
     freedom = (weights[:, present] > 0).sum(1) - 1

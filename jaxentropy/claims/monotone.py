@@ -87,7 +87,7 @@ def share_tables(
         values = gathered[factor].values if factor in FACTORS else np.full(len(cluster), "all")
         rows = []
         for value in np.unique(values):
-            for state, neurons, part in _parts(counts[(values == value)[counts.member]]):
+            for state, neurons, part in _parts(counts.loc[(values == value)[counts.member]]):
                 rows.append({factor: value, "state": state, "neurons": neurons})
                 rows[-1] |= _row(part, cluster, weights, confidence)
         tables[factor] = pd.DataFrame(rows)
@@ -112,7 +112,7 @@ def training_table(
 def _parts(counts: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     for state in STATES:
         for neurons in NEURONS:
-            yield state, neurons, counts[(counts.state == state) & (counts.neurons == neurons)]
+            yield state, neurons, counts.loc[(counts.state == state) & (counts.neurons == neurons)]
 
 
 def _clusters(part: pd.DataFrame, cluster: np.ndarray) -> int:

@@ -69,21 +69,22 @@ class Survey:
             rows = [
                 [str(row[name]) for name in (factor, "state", "neurons", "networks", "cells")]
                 + [_with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in SHARES]
-                for _, row in table.iterrows()
+                for row in table.to_dict("records")
             ]
             blocks.append(markdown_table(head, rows))
         rows = [
-            [row.neurons, _title(row.share), _with_interval(row.difference, row.low, row.high)]
-            for row in self.training.itertuples()
+            [row["neurons"], _title(row["share"]), _with_interval(row["difference"], row["low"], row["high"])]
+            for row in self.training.to_dict("records")
         ]
         blocks.append(markdown_table(["neurons", "share", "trained − untrained"], rows))
         names = QUANTITIES | BASELINES
         rows = [
             [
-                names[str(row.quantity)], TARGETS[str(row.target)], str(row.dataset), str(row.among), str(row.given),
-                _with_interval(row.correlation, row.low, row.high), str(row.configurations), str(row.networks),
+                names[row["quantity"]], TARGETS[row["target"]], row["dataset"], row["among"], row["given"],
+                _with_interval(row["correlation"], row["low"], row["high"]), str(row["configurations"]),
+                str(row["networks"]),
             ]
-            for row in self.correlations.itertuples()
+            for row in self.correlations.to_dict("records")
         ]  # fmt: skip
         head = ["quantity", "target", "data set", "among", "given", "correlation", "configurations", "networks"]
         return "\n\n".join([*blocks, markdown_table(head, rows)])
@@ -128,7 +129,9 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     shares = share_tables(gathered, counts, cluster, weights, confidence)
     training = training_table(counts, cluster, weights, confidence)
     table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
-    text = survey_text(gathered, len(distinct), shares, training, table, confidence)
+    risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
+    exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())
+    text = survey_text(gathered, len(distinct), shares, training, table, confidence, exact_rises)
     return Survey(shares, training, table, confidence, text)
 
 

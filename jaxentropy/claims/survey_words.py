@@ -20,8 +20,12 @@ def survey_text(
     training: pd.DataFrame,
     correlations: pd.DataFrame,
     confidence: int | float,
+    exact_rises: int,
 ) -> str:
-    """The whole text: the sweep, the claim that entropy falls, the claim that it is a metric."""
+    """The whole text: the sweep, the claim that entropy falls, the claim that it is a metric.
+
+    ``exact_rises`` are the trained networks with a rise whose inputs are all listed, so that chance has no part in it.
+    """
     sets = sorted({str(name) for name in gathered.dataset.values})
     failed = int(gathered.attrs.get("failed", 0))
     opening = (
@@ -34,26 +38,31 @@ def survey_text(
     return "\n\n".join(
         [
             opening,
-            "Does entropy fall with every layer? " + " ".join(_monotone(gathered, shares, training, confidence)),
+            "Does entropy fall with every layer? "
+            + " ".join(_monotone(gathered, shares, training, confidence, exact_rises)),
             "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence)),
         ]
     )
 
 
 def _few(correlations: pd.DataFrame) -> bool:
-    each = correlations[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
+    each = correlations.loc[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
     return bool((each.configurations < FEWEST).any())
 
 
 def _monotone(
-    gathered: xr.Dataset, shares: dict[str, pd.DataFrame], training: pd.DataFrame, confidence: int | float
+    gathered: xr.Dataset,
+    shares: dict[str, pd.DataFrame],
+    training: pd.DataFrame,
+    confidence: int | float,
+    exact_rises: int,
 ) -> list[str]:
     total = shares["total"].set_index(["state", "neurons"])
     own, twin, active = (total.loc[at] for at in (("trained", "all"), ("untrained", "all"), ("trained", "active")))
     if not own.cells:
         return ["Nothing can be said: no network has a step from one layer to another. Deeper networks would tell."]
     sentences = [
-        _monotone_answer(gathered, own, confidence),
+        _monotone_answer(gathered, own, confidence, exact_rises),
         f"Of the {own.cells} steps of {_many(int(own.networks), 'trained network')}, class by class, "
         f"{_share(own, 'falls')} fall clearly, {_share(own, 'rises')} rise clearly and {own.unclear:.0%} are unclear; "
         f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none clearly rises "
@@ -69,24 +78,28 @@ def _monotone(
     return [*sentences, _would_change_steps(gathered, own, active, confidence)]
 
 
-def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float) -> str:
+def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float, exact_rises: int) -> str:
     chance = 1 - confidence
     listed = bool(gathered.exact.values.astype(bool).all())
     known = own.some_rise_corrected_low if np.isfinite(own.some_rise_corrected_low) else own.some_rise_corrected
     if own.every_step_falls == 1:
         return "Yes, in every network of this sweep, at every step and in every class."
-    if own.some_rise_corrected and (listed or known > chance):
+    if exact_rises or known > chance:
         often = f"it clearly rises somewhere in {own.some_rise_corrected:.0%} of the trained networks"
-        how = "" if listed else f", more than the {chance:.0%} that chance explains"
+        how = f", more than the {chance:.0%} that chance explains" if known > chance and not listed else ""
+        if exact_rises and not listed:
+            how += f"; {exact_rises} of them without sampling error, since all inputs are listed"
         mostly = "it falls at most steps, but not at all" if own.falls > 0.5 else "it does not even fall at most steps"
-        return f"No, not as a law: {often}{how}; {mostly}."
+        few = not np.isfinite(own.some_rise_corrected_low) and not exact_rises
+        answer = "It seems not, of configurations too few for an interval" if few else "No, not as a law"
+        return f"{answer}: {often}{how}; {mostly}."
     if listed:
         return "Not strictly: no step rises, but some leave the entropy as it is."
     return "Not contradicted, and not shown: no more steps rise than chance explains, but not all fall clearly."
 
 
 def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
-    more = training[(training.neurons == "all") & (training.share == "falls")].iloc[0]
+    more = training.loc[(training.neurons == "all") & (training.share == "falls")].iloc[0]
     said = (
         f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
     )
@@ -101,7 +114,7 @@ def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
 
 
 def _by_factor(table: pd.DataFrame, factor: str) -> str:
-    rows = table[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
+    rows = table.loc[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
     if len(rows) < 2:
         return ""
     named = "data set" if factor == "dataset" else factor
@@ -129,17 +142,17 @@ def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series,
 
 
 def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
-    pooled = correlations[correlations.dataset == POOLED]
-    papers = pooled[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
-    between = papers[papers.among == "configurations"].set_index("given")
+    pooled = correlations.loc[correlations.dataset == POOLED]
+    papers = pooled.loc[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
+    between = papers.loc[papers.among == "configurations"].set_index("given")
     raw, size, trained = (between.loc[given] for given in ("nothing", "size", "training accuracy"))
     if not np.isfinite(raw.correlation):
         return [
             "Nothing can be said: too few configurations differ in entropy and in test accuracy. "
             "More of them would tell."
         ]
-    among = correlations[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
-    each = among[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
+    among = correlations.loc[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
+    each = among.loc[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
     sentences = [
         _metric_answer(raw, size, trained),
         f"Among configurations, the last layer's neuron entropy has a rank correlation of {_rank(raw)} with test "
@@ -147,8 +160,8 @@ def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
         f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}.",
     ]
     for target, name in TARGETS.items():
-        sentences.append(_beside_baselines(pooled[pooled.target == target], name, confidence))
-    seeds = papers[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
+        sentences.append(_beside_baselines(pooled.loc[pooled.target == target], name, confidence))
+    seeds = papers.loc[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
     sentences.append(
         f"Between seeds of one configuration its correlation with test accuracy is {_rank(seeds)}."
         if np.isfinite(seeds.correlation)
@@ -172,9 +185,9 @@ def _metric_answer(raw: pd.Series, size: pd.Series, trained: pd.Series) -> str:
 
 
 def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) -> str:
-    rows = rows[(rows.among == "configurations") & (rows.given == "nothing")].set_index("quantity")
-    finite = rows[np.isfinite(rows.correlation)]
-    ours, others = finite[finite.kind == "quantity"], finite[finite.kind == "baseline"]
+    rows = rows.loc[(rows.among == "configurations") & (rows.given == "nothing")].set_index("quantity")
+    finite = rows.loc[np.isfinite(rows.correlation)]
+    ours, others = finite.loc[finite.kind == "quantity"], finite.loc[finite.kind == "baseline"]
     if not len(ours) or not len(others):
         return f"Of {target} and the baselines nothing can be said."
     best, other = _strongest(ours), _strongest(others)
@@ -204,6 +217,8 @@ def _would_change_metric(raw: pd.Series, size: pd.Series, trained: pd.Series, ea
 
 
 def _strongest(rows: pd.DataFrame) -> pd.Series:
+    """The largest correlation, of those with an interval if there are any."""
+    rows = rows.loc[np.isfinite(rows.low)] if np.isfinite(rows.low).any() else rows
     return rows.iloc[int(np.abs(rows.correlation.to_numpy()).argmax())]
 
 
@@ -212,7 +227,8 @@ def _excludes_zero(row: pd.Series) -> bool:
 
 
 def _share(row: pd.Series, name: str) -> str:
-    return f"{row[name]:.0%}{_interval(row[f'{name}_low'], row[f'{name}_high'], '.0%')}"
+    value, low, high = (float(row.loc[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value:.0%}{_interval(low, high, '.0%')}"
 
 
 def _rank(row: pd.Series) -> str:

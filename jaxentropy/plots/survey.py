@@ -32,14 +32,14 @@ def step_shares(table: pd.DataFrame, ax: Axes | None = None, *, neurons: str = "
     """
     ax = ax or new_axes()
     factor = str(table.columns[0])
-    rows = table[(table.neurons == neurons) & (table.cells > 0)]
+    rows = table.loc[(table.neurons == neurons) & (table.cells > 0)]
     values = list(dict.fromkeys(rows[factor]))
     for place, state in enumerate(_STATES):
-        own = rows[rows.state == state]
+        own = rows.loc[rows.state == state]
         x = np.array([values.index(value) for value in own[factor]]) + (place - 0.5) * 0.4
         foot = np.zeros(len(own))
         for word, color in STEPS.items():
-            share = 100 * own[word].to_numpy()
+            share = 100 * np.asarray(own[word])
             edge = network_look(state)[0]
             ax.bar(x, share, 0.34, bottom=foot, color=color, edgecolor=edge, linewidth=0.8)
             foot = foot + share
@@ -111,14 +111,16 @@ def correlation_forest(
         given: what the correlations are given, as the table has it: a colour each.
     """
     ax = ax or new_axes()
-    rows = table[(table.target == target) & (table.dataset == dataset) & (table.among == among)]
-    names = list(dict.fromkeys([*rows[rows.kind == "quantity"].quantity, *rows[rows.kind == "baseline"].quantity]))
+    rows = table.loc[(table.target == target) & (table.dataset == dataset) & (table.among == among)]
+    names = list(
+        dict.fromkeys([*rows.loc[rows.kind == "quantity"].quantity, *rows.loc[rows.kind == "baseline"].quantity])
+    )
     given = [what for what in given if (rows.given == what).any()]
-    quantities = int(rows[rows.kind == "quantity"].quantity.nunique())
+    quantities = int(rows.loc[rows.kind == "quantity"].quantity.nunique())
     ax.axhspan(quantities - 0.5, len(names) - 0.5, color=OTHER, alpha=0.12, linewidth=0)
     ax.axvline(0, color=OTHER, linewidth=0.8)
     for k, what in enumerate(given):
-        own = rows[(rows.given == what) & np.isfinite(rows.correlation)]
+        own = rows.loc[(rows.given == what) & np.isfinite(rows.correlation)]
         y = np.array([names.index(name) for name in own.quantity]) + (k - (len(given) - 1) / 2) * 0.22
         color, marker = _GIVEN[what]
         label = "alone" if what == "nothing" else f"given {what}"
@@ -127,7 +129,7 @@ def correlation_forest(
     ax.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=SMALL)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlim(-1.02, 1.02)
-    ax.set_xlabel(f"rank correlation with {target.replace('_', ' ')} (Spearman)")
+    ax.set_xlabel(f"rank correlation with {target.replace('_', ' ')}")
     return ax
 
 
@@ -145,5 +147,5 @@ def correlation_figure(table: pd.DataFrame, *, dataset: str = "pooled", among: s
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=SMALL + 1)
     where = "data sets pooled" if dataset == "pooled" else dataset
-    figure.suptitle(f"Among {among}, {where}; baselines on grey", fontsize=11)
+    figure.suptitle(f"Spearman's rank correlations among {among}, {where}; baselines on grey", fontsize=11)
     return figure

@@ -1,5 +1,8 @@
 """Figures of a survey show the tables' numbers."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,9 +23,9 @@ def found() -> Survey:
 def test_bars_are_the_shares(found, factor, neurons):
     table = found.shares[factor]
     ax = step_shares(table, neurons=neurons)
-    bars = iter(ax.patches)
+    bars: Iterator[Any] = iter(ax.patches)
     for state in ("trained", "untrained"):
-        own = table[(table.state == state) & (table.neurons == neurons)]
+        own = table.loc[(table.state == state) & (table.neurons == neurons)]
         for word in STEPS:
             assert [next(bars).get_height() for _ in range(len(own))] == pytest.approx(100 * own[word].to_numpy())
     assert next(bars, None) is None
@@ -34,8 +37,8 @@ def test_points_are_the_correlations(found):
     table = found.correlations
     ax = correlation_forest(table, dataset="set01", target="generalisation_gap")
     for line, given in zip(ax.lines[1:], ("nothing", "size", "training accuracy"), strict=True):
-        own = table[(table.dataset == "set01") & (table.target == "generalisation_gap") & (table.given == given)]
-        own = own[(own.among == "configurations") & own.correlation.notna()]
+        own = table.loc[(table.dataset == "set01") & (table.target == "generalisation_gap") & (table.given == given)]
+        own = own.loc[(own.among == "configurations") & own.correlation.notna()]
         np.testing.assert_array_equal(np.sort(np.asarray(line.get_xdata())), np.sort(own.correlation))
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert len(names) == 15
