@@ -191,12 +191,16 @@ def sweep(
         print(results.summary())
 
 
-def claims(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
+def claims(
+    folder: tyro.conf.Positional[Path],
+    out: Annotated[Path | None, _otherwise("PATH", "FOLDER/claims")] = None,
+    debug: _Flag = False,
+) -> None:
     """Put the paper's claims to the test on a sweep, as far as it is done.
 
     Does the entropy of activation patterns fall with depth, and more in trained networks than in untrained ones? Is it
-    a metric of the model? Does it find layers that can go, and how many layers are enough? Writes claims.md and figures
-    into FOLDER/claims.
+    a metric of the model? Does it find layers that can go, and how many layers are enough? Where does memorisation sit,
+    if labels were noisy? Writes claims.md, its tables and its figures.
 
     Try:
 
@@ -204,6 +208,7 @@ def claims(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
 
     Args:
         folder: A results folder that `sweep` wrote.
+        out: Where to.
         debug: Show the traceback of an error.
     """
     from jaxentropy.experiments.sweeps.results import load_sweep
@@ -212,7 +217,7 @@ def claims(folder: tyro.conf.Positional[Path], debug: _Flag = False) -> None:
     del debug
     results = load_sweep(folder)
     _say(f"gathering {len(results)} of {len(results.store.networks)} networks")
-    path = write_claims(results.to_dataset(), folder / "claims", _say)
+    path = write_claims(results.to_dataset(), out or folder / "claims", _say)
     print(path.read_text(encoding="utf-8"))
     _say(f"written to {path}")
 

@@ -14,7 +14,7 @@ from jaxentropy.base.arrays import Array
 from jaxentropy.base.batches import pairs
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.streams import Stream
-from jaxentropy.capture.meeting import Met, found_in, given_layer, met_with
+from jaxentropy.capture.meeting import Met, found_in, given_in_order, met_with
 from jaxentropy.capture.taps import Tapped, Wanted
 from jaxentropy.counting import tallying
 from jaxentropy.counting.tallies import Tally
@@ -241,7 +241,7 @@ def layers(network: Any, variables: Any, inputs: Any, **keywords: Any) -> LayerT
     found = found_in(network, variables, inputs, keywords)
     if isinstance(found, Met):
         values = jax.jit(found.apply_fn)(found.variables, inputs)[1]
-        rows = [given_layer(name, own.shape) for name, own in values.items()]
+        rows = given_in_order(found, inputs)
         default = {row.name for row in rows}
     else:
         call, own, rows = found

@@ -314,6 +314,11 @@ def _explained(network: Any, inputs: Any, error: Exception) -> str:
         return f"{name} changes its variables, as in training ({text[:120]}); give train=False or what its call takes"
     if "rng" in text.lower():
         return f"{name} asks for random numbers, as in training ({text[:120]}); give train=False or what its call takes"
+    if "positional argument" in text and "given" in text:
+        return (
+            f"{name} is called with variables and inputs ({text[:160]}); one that takes inputs alone: "
+            "record(lambda _, x: network(x), None, batches)"
+        )
     if "reshape" in text and str(ROWS) in text:  # it was traced with a batch of that size
         text = f"it takes batches of one size only; take the size from the inputs' shape ({text[:160]})"
     shape = list(np.shape(inputs))

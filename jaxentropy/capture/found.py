@@ -29,7 +29,8 @@ _CURVES = {
 _COMPARES = frozenset(("gt", "ge", "lt", "le"))
 _NEURONWISE = frozenset(("mul", "add", "sub", "div", "neg", "integer_pow", "square", "convert_element_type"))
 _SAME_VALUES = frozenset(("add", "sub", "reshape", "broadcast_in_dim", "convert_element_type", "transpose", "squeeze"))
-_LOOPS = frozenset(("scan", "while", "cond"))
+_LOOPS = frozenset(("scan", "while", "cond", "ragged_dot_general", "ragged_dot", "bcoo_dot_general"))
+"""Loops and branches, and products of data with weights that other data choose: what they compute is theirs."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Reader:
             return []
         value, name = inputs[0], equation.name
         if name in _CURVES:
-            before = self._before_constants(value)
+            before = self._before_constants(value, negated=name == "erfc")
             cubic = name == "tanh" and any(eq.name in ("integer_pow", "mul") for eq in self._between(before, value))
             return [(before, "gelu" if cubic else _CURVES[name])]
         if name in ("max", "min"):
@@ -132,7 +133,7 @@ class _Reader:
         readers = self.read_by.get(equation.outputs[0], [])
         if name == "exp":  # 1 / (1 + exp(-x)), log(1 + exp(x)); a softmax sums instead
             adds = [r for r in readers if r.name == "log1p" or (r.name == "add" and not self.data >= set(r.inputs))]
-            return [(self._before_constants(value), "softplus or sigmoid")] if adds else []
+            return [(self._before_constants(value, negated=True), "softplus or sigmoid")] if adds else []
         if name == "abs" and not any(reader.name.startswith("reduce_") for reader in readers):  # no norm
             return [(value, "abs")]
         squares = name == "square" or (name == "integer_pow" and equation.params["y"] == 2)
@@ -194,8 +195,13 @@ class _Reader:
             number = self.made_by[number].inputs[0]
         return number
 
-    def _before_constants(self, number: int) -> int:
-        """The one value that this one is a function of by constants alone: x, of tanh's x + 0.04·x³ in a gelu."""
+    def _before_constants(self, number: int, negated: bool = False) -> int:
+        """The one value that this one is a function of by constants alone, and positive where that is positive.
+
+        That is x, of the x + 0.04·x³ that a gelu's tanh sees. A shift or another sign is not undone: tanh(x - 1) sees
+        x - 1, and what is added may be the bias of weights that a function closes over. If ``negated``, it is x of -x,
+        too: of erfc(-x), and of the exp(-x) in a sigmoid.
+        """
         best, waiting = number, {number}
         while waiting:
             last = max(waiting)
@@ -205,10 +211,28 @@ class _Reader:
             given = {i for i in equation.inputs if i in self.data}
             if any(self.origins.get(i) for i in equation.inputs if i not in self.data) or not given:
                 break
+            if len(waiting) == 1 and len(given) == 1 and not self._keeps_sign(equation, negated):
+                break
             waiting = (waiting - {last}) | given
             if len(waiting) == 1:
                 (best,) = waiting
         return best
+
+    def _keeps_sign(self, equation: Equation, negated: bool) -> bool:
+        """Whether this function of one value is positive where the value is: it has one sign, and 0 stays 0."""
+        if equation.name in ("neg", "convert_element_type"):
+            return negated or equation.name != "neg"
+        if equation.name == "integer_pow":
+            return equation.params["y"] % 2 == 1
+        others = [i for i in equation.inputs if i not in self.data]
+        if equation.name not in ("mul", "div") or not others or equation.inputs[1:] == equation.inputs[:1]:
+            return False
+        constant = self.program.constants.get(self._whole(others[0]))
+        if equation.name == "div" and equation.inputs[0] not in self.data:
+            return False
+        if constant is None:  # computed from constants, as the root of 2/π: a scale, if it is one number
+            return self.program.avals[self._whole(others[0])].shape == ()
+        return bool(np.all(np.asarray(constant) > 0) or (negated and np.all(np.asarray(constant) < 0)))
 
     def nearest(
         self, number: int, layers: Mapping[int, int], barriers: set[int]
@@ -256,6 +280,13 @@ class _Reader:
         return last in equation.params["axes"] and any(
             i not in self.data and self.origins.get(i) for i in before.inputs
         )
+
+    def chooses_weights(self, equation: Equation) -> bool:
+        """Whether data choose among matrices that other data are multiplied with, as a router does among experts."""
+        given, made = equation.inputs[0], equation.outputs[0]
+        if given in self.data or not self.origins.get(given) or len(self.program.avals[given].shape) < 3:
+            return False
+        return any(reader.name == "dot_general" for reader in self.read_by.get(self.with_bias(made), []))
 
     def with_bias(self, number: int) -> int:
         """A layer's output with its bias, in the shape in which it goes on."""
@@ -352,12 +383,14 @@ def _names(reader: _Reader, weights: Sequence[int]) -> dict[int, str]:
 
 
 def loops_with_parameters(program: Program, parameters: Iterable[int], inputs: Iterable[int]) -> Sequence[str]:
-    """Loops and branches that read both data and parameters: what is in them cannot be reached."""
+    """Loops, branches and the like that read both data and parameters: what is in them cannot be reached."""
     reader = _Reader(program, dict.fromkeys(parameters, ""), inputs)
     return [
         equation.name
         for equation in program.equations
-        if equation.name in _LOOPS
-        and reader.data.intersection(equation.inputs)
-        and any(reader.origins.get(i) for i in equation.inputs)
+        if reader.data.intersection(equation.inputs)
+        and (
+            (equation.name in _LOOPS and any(reader.origins.get(i) for i in equation.inputs))
+            or (equation.name == "gather" and reader.chooses_weights(equation))
+        )
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.capture.calls import hashable
@@ -36,14 +37,58 @@ class Sown:
             raise InputError(
                 f"the variables carry a collection '{COLLECTION}' from an earlier pass; give the parameters only"
             )
-        output, state = self.module.apply(variables, inputs, mutable=[COLLECTION], **dict(self.keywords))
-        layers = dict(_flatten(state.get(COLLECTION) or {}))
+        output, layers = self._applied(variables, inputs)
         if not layers:
             raise InputError(
                 f"{type(self.module).__name__} sows nothing into '{COLLECTION}'; in its __call__, add "
                 f"self.sow('{COLLECTION}', 'fc1', pre_activation) for each layer"
             )
+        if any(len(inputs) in one.shape[1:-1] for one in layers.values()):  # otherwise no axis stands before the inputs
+            layers = _unstacked(layers, self._axes_of_inputs(variables, inputs))
         return output, layers
+
+    def steps(self, variables: Any, inputs: Any) -> bool:
+        """Whether layers are steps of one loop, of whose order the program says nothing."""
+        return any("@" in name for name in jax.eval_shape(self, variables, inputs)[1])
+
+    def _applied(self, variables: Any, inputs: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        output, state = self.module.apply(variables, inputs, mutable=[COLLECTION], **dict(self.keywords))
+        return output, dict(_flatten(state.get(COLLECTION) or {}))
+
+    def _axes_of_inputs(self, variables: Any, inputs: Any) -> dict[str, int]:
+        """By layer, the axis that grows with the batch; without those that none does."""
+        shapes = []
+        for rows in (len(inputs), len(inputs) + 1):
+            like = jax.ShapeDtypeStruct((rows, *inputs.shape[1:]), inputs.dtype)
+            try:
+                shapes.append(
+                    {name: own.shape for name, own in jax.eval_shape(self._applied, variables, like)[1].items()}
+                )
+            except Exception:  # it takes batches of one size only
+                return {}
+        differ = {name: [a != b for a, b in zip(own, shapes[1][name], strict=True)] for name, own in shapes[0].items()}
+        return {name: axes.index(True) for name, axes in differ.items() if True in axes}
+
+
+def _unstacked(layers: Mapping[str, jax.Array], axes: Mapping[str, int]) -> dict[str, jax.Array]:
+    """What ``nn.scan`` stacked along axes before that of the inputs, as layers ``h``, ``h@2``, ``h@3``, …
+
+    The steps of one loop stand together: all layers of its first step before those of the second.
+    """
+    found: dict[str, jax.Array] = {}
+    waiting = list(layers.items())
+    while waiting:
+        name, value = waiting.pop(0)
+        axis = axes.get(name, 0)
+        if axis == 0:
+            found[name] = value
+            continue
+        loop, length = name.split("/")[0], value.shape[:axis]
+        step = {n: v for n, v in waiting if n.split("/")[0] == loop and v.shape[: axes.get(n, 0)] == length}
+        waiting = [one for one in waiting if one[0] not in step]
+        for i, place in enumerate(np.ndindex(*length), 1):
+            found.update({n if i == 1 else f"{n}@{i}": v[place] for n, v in {name: value, **step}.items()})
+    return found
 
 
 def sown(module: nn.Module) -> Sown:

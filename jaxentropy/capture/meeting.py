@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.capture.calls import NetworkCall, call_of
+from jaxentropy.capture.calls import NetworkCall, call_of, like, shapes_of
+from jaxentropy.capture.program import Program
 from jaxentropy.capture.taps import (
     Layer,
     Tapped,
@@ -20,6 +21,8 @@ from jaxentropy.capture.taps import (
     loops_in,
     refuse_unfit,
 )
+
+_PARTS = frozenset(("slice", "squeeze", "reshape", "dynamic_slice", "gather"))
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,9 @@ def met_with(
     """The network as the heart takes it, with the layers that are meant."""
     found = found_in(network, variables, inputs, keywords)
     if isinstance(found, Met):
-        if wanted is None or wanted == "hidden":
+        if wanted is None or wanted in ("hidden", "all"):
             return found
-        shapes = jax.eval_shape(found.apply_fn, found.variables, inputs)[1]
-        given = [given_layer(name, own.shape) for name, own in shapes.items()]
+        given = given_in_order(found, inputs)
         plain = not isinstance(wanted, str) and not callable(wanted)
         try:
             return replace(found, layers=[layer.name for layer in chosen(given, wanted)])
@@ -64,16 +66,32 @@ def found_in(
         from jaxentropy.capture.linen import sows
 
         if (sown := sows(network, variables, inputs, keywords)) is not None:
-            return Met(given_layers(sown, variables, inputs), variables, None, {"layer_values": "as sown"})
+            met = Met(given_layers(sown, variables, inputs), variables, None, {"layer_values": "as sown"})
+            order = [layer.name for layer in given_in_order(met, inputs)] if sown.steps(variables, inputs) else None
+            return replace(met, layers=order)
     function = callable(network) and not has_own_variables(network) and not _is_linen(network) and not keywords
     if function and gives_layers(network, variables, inputs):
         return Met(given_layers(network, variables, inputs), variables, None, {})
     return _searched(network, variables, inputs, keywords)
 
 
-def given_layer(name: str, shape: tuple[int, ...]) -> Layer:
-    """A layer that the network itself gives."""
-    return Layer(name, "sown", "hidden", shape[1:], "as given", (0, len(shape) - 1))
+def given_in_order(found: Met, inputs: Any) -> list[Layer]:
+    """The layers that a network itself gives, in the order in which it computes them, whatever that of their names."""
+    program = Program(found.apply_fn, shapes_of(found.variables), like(inputs, len(inputs)))
+    numbers = jax.tree.unflatten(program.tree, program.outputs)[1]
+    whole = {eq.outputs[0]: eq.inputs[0] for eq in program.equations if eq.name in _PARTS}
+
+    def computed(name: str) -> int:
+        number = numbers[name]
+        while number in whole:  # steps of a loop are cut out of its output at the end
+            number = whole[number]
+        return number
+
+    layers = []
+    for name in sorted(numbers, key=lambda name: (computed(name), numbers[name])):
+        shape = program.avals[numbers[name]].shape
+        layers.append(Layer(name, "sown", "hidden", shape[1:], "as given", (0, len(shape) - 1)))
+    return layers
 
 
 def _searched(network: Any, variables: Any, inputs: Any, keywords: Mapping[str, Any]) -> tuple[Any, Any, tuple]:

@@ -1,7 +1,8 @@
 """A network's program as one flat list of equations, which can be run for any of its values.
 
-Calls (``jit``, rematerialised blocks, functions with derivatives of their own) are looked into; loops and branches are
-not: what they compute is theirs.
+Calls (``jit``, rematerialised blocks, functions with derivatives of their own) are looked into, and so are loops over
+stacked parameters, each step of which is a layer with weights of its own (``nn.scan``). Other loops, over time or with
+the same weights at each step, and branches are not: what they compute is theirs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend import core
 
 _CALLS = frozenset(
@@ -52,7 +54,7 @@ class Call:
 
 
 class Program:
-    """The flat program of ``function(*arguments)``.
+    """The flat program of ``function(*arguments)``, the last of which are the inputs.
 
     Attributes:
         equations: in the order in which they are computed.
@@ -61,6 +63,7 @@ class Program:
         constants: values of the numbers that no equation computes and no argument gives.
         outputs: the numbers of the results' leaves.
         avals: shape and type of each value, by number.
+        data: the numbers of values that hang on the inputs.
         tree: of the results.
     """
 
@@ -72,6 +75,7 @@ class Program:
         self.constants: dict[int, Any] = {}
         self.avals: list[Any] = []
         self.inputs = tuple(self._new(v.aval) for v in closed.jaxpr.invars)
+        self.data = set(self.inputs[len(self.inputs) - len(jax.tree.leaves(arguments[-1])) :])
         self.outputs = self._inline(closed.jaxpr, closed.consts, self.inputs, None)
 
     def _new(self, aval: Any) -> int:
@@ -97,9 +101,13 @@ class Program:
         for equation in jaxpr.eqns:
             inputs = tuple(number(v) for v in equation.invars)
             inner = _called(equation)
-            if inner is None:
+            if self._stacks_layers(equation, inputs):
+                outputs = self._unrolled(equation.params, inputs, call)
+            elif inner is None:
                 outputs = tuple(self._new(v.aval) for v in equation.outvars)
                 self.equations.append(Equation(equation.primitive, equation.params, inputs, outputs, call))
+                if self.data.intersection(inputs):
+                    self.data.update(outputs)
             else:
                 name, own = str(equation.params.get("name", "")), len(self.calls)
                 if name:
@@ -109,6 +117,36 @@ class Program:
                     self.calls[own] = Call(name, inputs, outputs, call)
             known.update(zip(equation.outvars, outputs, strict=True))
         return tuple(number(v) for v in jaxpr.outvars)
+
+    def _stacks_layers(self, equation: Any, inputs: Sequence[int]) -> bool:
+        """Whether it is a loop that takes data through matrices of its own at each step, and no data step by step."""
+        if equation.primitive.name != "scan":
+            return False
+        before = equation.params["num_consts"] + equation.params["num_carry"]
+        matrices = any(
+            len(self.avals[i].shape) > 2 and jnp.issubdtype(self.avals[i].dtype, jnp.floating) for i in inputs[before:]
+        )
+        return matrices and bool(self.data.intersection(inputs)) and not self.data.intersection(inputs[before:])
+
+    def _unrolled(self, params: dict[str, Any], inputs: Sequence[int], call: int | None) -> tuple[int, ...]:
+        """Append the steps of a loop one after the other; the numbers of its outputs."""
+        consts, carried, body = params["num_consts"], params["num_carry"], params["jaxpr"]
+        carry, stacked, made = inputs[consts : consts + carried], inputs[consts + carried :], []
+        steps = range(params["length"])
+        for step in reversed(steps) if params["reverse"] else steps:
+            own = self._appended(lambda *all, step=step: [one[step] for one in all], stacked, call)
+            outputs = self._inline(body.jaxpr, body.consts, (*inputs[:consts], *carry, *own), call)
+            carry = outputs[:carried]
+            made.append(outputs[carried:])
+        made = made[::-1] if params["reverse"] else made
+        together = [self._appended(lambda *all: [jnp.stack(all)], one, call)[0] for one in zip(*made, strict=True)]
+        return (*carry, *together)
+
+    def _appended(self, function: Callable[..., Any], given: Sequence[int], call: int | None) -> tuple[int, ...]:
+        """Append what a function does with these values; the numbers of its results."""
+        shapes = [jax.ShapeDtypeStruct(self.avals[i].shape, self.avals[i].dtype) for i in given]
+        closed = jax.make_jaxpr(function)(*shapes)
+        return self._inline(closed.jaxpr, closed.consts, given, call)
 
     def run(self, arguments: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
         """The values of these numbers, given the arguments' leaves; nothing else is computed."""

@@ -25,7 +25,8 @@ class Layer:
     """One layer of a network, as ``je.layers`` lists it.
 
     Attributes:
-        name: of its parameters, and ``@2``, ``@3``, … for further calls with the same ones; or what was sown.
+        name: of its parameters, and ``@2``, ``@3``, … for further calls with the same ones, or steps of a loop over
+            stacked ones; or what was sown.
         kind: ``fc`` (fully connected), ``conv``, or ``sown``.
         role: ``hidden``; ``output``: no layer follows it; ``linear``: no nonlinearity sees it before the next layer.
         shape: of the value for one input; the neurons come last.
@@ -130,7 +131,8 @@ def gives_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> bo
         return False
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
         return False
-    return all(hasattr(own, "shape") for own in result[1].values())  # no nested state of the network's own
+    # an empty or nested state of the network's own, or losses, are no layers
+    return all(hasattr(own, "shape") for own in result[1].values()) and any(own.shape for own in result[1].values())
 
 
 def given_layers(network: Callable[..., Any], variables: Any, inputs: Any) -> FunctionCall:

@@ -8,9 +8,10 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
-from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_of, rule_named
+from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_of, rule_named, summed_bits
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
+_BY_NEURONS = ("information", "summed")
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -100,18 +101,18 @@ def advise_depth(
     ...     {"state": ["untrained", "trained"], "layer": [1, 2, 3, 4], "depth": ("member", [4] * 3),
     ...      "key": ("member", ["a", "b", "c"]), "seed": ("member", [0, 1, 2])},
     ... )
-    >>> advise_depth(gathered)
+    >>> advise_depth(gathered, "information")
     DepthAdvice(2 of 4 FC layers are enough; range 2 to 2, by information)
 
     Each network (seed) gives an answer of its own by the rule; ``best`` is their median (of two in the middle, the
     greater). The range holds the median's percentile interval over resampled seeds, at the rule's tolerance, at half of
-    it and at twice of it; and, for the rule *information*, which looks at one neuron at a time, the answer of the
+    it and at twice of it; and, for the rules that look at one neuron at a time, the answer of the
     linear probe, which looks at all of them together, if it was measured. It is advice: whether a network of so many
     layers does as well, only training one can tell (``validate_depth``).
 
     Args:
         gathered: networks of one configuration, as a sweep gathers them, with ``depth`` and ``seed`` along ``member``.
-        rule: one of ``RULES``; ``information`` is ours.
+        rule: one of ``RULES``; ``summed`` is ours.
         tolerance: what the rule takes for nothing, in its own units; by default ``TOLERANCES`` says.
         confidence: of the interval over seeds.
         resamples: of the seeds.
@@ -129,7 +130,7 @@ def advise_depth(
     draws = np.random.default_rng(seed).integers(len(members), size=(resamples, len(members)))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     ends = [int(end) for each in answers for end in np.quantile(_median(each[draws]), tails, method="nearest")]
-    probe, grounds = _probe(members) if rule == OURS else None, _grounds(rule, members, scales[len(scales) // 2])
+    probe, grounds = _probe(members) if rule in _BY_NEURONS else None, _grounds(rule, members, scales[len(scales) // 2])
     if probe is not None:
         ends.append(probe)
         agrees = "agrees" if probe == best else f"says {probe}, and the range reaches to it"
@@ -185,7 +186,9 @@ def _probe(members: list[xr.Dataset]) -> int | None:
 
 
 def _grounds(rule: str, members: list[xr.Dataset], tolerance: int | float | None) -> str:
-    if rule != OURS:
+    if rule == "summed":
+        return _summed_grounds(members)
+    if rule != "information":
         return f"{(RULES[rule].__doc__ or '').splitlines()[0]}"
     trained, untrained = (
         np.mean([curve(one, "neuron_information", state) for one in members], 0) for state in ("trained", "untrained")
@@ -199,6 +202,23 @@ def _grounds(rule: str, members: list[xr.Dataset], tolerance: int | float | None
     ).replace("%", " %")
     if (trained - untrained).max() < 0.01:
         said += " Training adds no clear information at any layer, so that the rule has little to go by."
+    return said
+
+
+def _summed_grounds(members: list[xr.Dataset]) -> str:
+    bits, needed = (np.array(part) for part in zip(*(summed_bits(one) for one in members), strict=True))
+    mean, most = bits.mean(0), bits.max(1)
+    by_layer = ", ".join(f"{value:.1f}" for value in mean)
+    said = (
+        f"All neurons of a layer added up, training adds {by_layer} bits about the class from the first layer to the "
+        f"last; {needed[0]:.1f} bits tell all classes apart, if neurons do not repeat each other (they do)."
+    )
+    short = int((most < needed).sum())
+    if short:
+        said += (
+            f" In {short} of {len(members)} networks **no layer gets there**: they have not learnt the task, or their "
+            "neurons do not show it, and the advice, the layer of the most, is worth little. Train them better first."
+        )
     return said
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 
-OURS = "information"
+OURS = "summed"
 LEAST_INFORMATION = 0.01
 """Bits a neuron: less is no clear difference of information, as in the headline."""
 TOLERANCES = {
@@ -53,16 +53,21 @@ def summed(member: xr.Dataset) -> int:
 
     C classes that weigh alike can be told apart by log₂ C bits, which this many neurons could hold if none repeated
     another (they do): a rule of thumb without a tolerance. Where no layer gets there, the layer of the most. It was
-    thought of after a look at small MNIST networks, and is to be judged by others.
+    thought of after a look at small networks on MNIST, and became ours after a sweep that has them too.
     """
+    bits, needed = summed_bits(member)
+    enough = bits >= needed
+    return _first(enough) if enough.any() else int(bits.argmax()) + 1
+
+
+def summed_bits(member: xr.Dataset) -> tuple[np.ndarray, float]:
+    """By layer, width · (I trained − I untrained), and log₂ C, the bits that tell C classes apart."""
     if "width" not in member.coords:
         raise InputError("the gathered sweep lacks the coordinate width")
     trained, untrained = (curve(member, "neuron_information", state) for state in ("trained", "untrained"))
-    bits = int(member.width) * (trained - untrained)
     curve(member, "neuron_entropy", "trained")  # it must be there, since it shows how many classes there are
     classes = int(member.neuron_entropy.sel(state="trained").isel(layer=0).notnull().sum())
-    enough = bits >= np.log2(classes)
-    return _first(enough) if enough.any() else int(bits.argmax()) + 1
+    return int(member.width) * (trained - untrained), float(np.log2(classes))
 
 
 def probe(member: xr.Dataset, tolerance: int | float = TOLERANCES["probe"]) -> int:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxentropy.plots.style import CEILING, MEAN, OTHER, SMALL, TEXT, network_look, new_axes, styled
 
-_OURS = "information"
+_OURS = "summed"
 
 
 def regret_by_rule(
@@ -22,9 +22,9 @@ def regret_by_rule(
 
     >>> import xarray as xr
     >>> values = {name: (("rule", "of"), [[0.2], [1.0]]) for name in ("regret", "regret_low", "regret_high")}
-    >>> table = xr.Dataset(values, {"rule": ["information", "two"], "of": ["all"]})
+    >>> table = xr.Dataset(values, {"rule": ["summed", "two"], "of": ["all"]})
     >>> [label.get_text() for label in je.plots.regret_by_rule(table).get_yticklabels()]
-    ['information (ours)', 'two']
+    ['summed (ours)', 'two']
 
     Args:
         table: ``DepthValidation.table``.
@@ -119,7 +119,7 @@ def depth_figure(table: xr.Dataset, families: xr.Dataset, *, margin: int | float
     datasets = list(dict.fromkeys(map(str, families.dataset.values)))
     columns = min(len(datasets), 4)
     rows = -(-len(datasets) // columns)
-    figure = plt.figure(figsize=(max(2.4 * columns, 4.5), 2.4 + 2.2 * rows))
+    figure = plt.figure(figsize=(max(2.4 * columns, 6.5), 2.8 + 2.2 * rows))
     settings: dict[str, Any] = {"height_ratios": [1.1, *[1] * rows]}
     grid = figure.add_gridspec(1 + rows, columns, **settings)
     top = regret_by_rule(table, figure.add_subplot(grid[0, :]), margin=margin)

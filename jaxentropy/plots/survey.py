@@ -19,6 +19,7 @@ _FACTORS = ("activation", "width", "depth", "dataset")
 def step_shares(table: pd.DataFrame, ax: Axes | None = None, *, neurons: str = "all") -> Axes:
     """Stacked bars of the shares of steps in which entropy falls, is unclear and rises; trained beside untrained.
 
+    >>> import pandas as pd
     >>> table = pd.DataFrame({"width": [8], "state": "trained", "neurons": "all", "cells": 4, "falls": 0.5,
     ...                       "unclear": 0.25, "rises": 0.25})
     >>> from jaxentropy.plots.survey import step_shares

@@ -55,6 +55,24 @@ def test_nonlinearities_see_the_product(name):
     assert recorded(lambda v, x: act(act(x @ v["w0"]) @ v["w1"]) @ v["w2"], W) == ["w0", "w1"]
 
 
+BIAS = np.float32([2, -2, 1, -1, 0.5, -3, 3, 0])
+
+
+@pytest.mark.parametrize("name", ["exact gelu", "cubic gelu by hand", "swish by hand", "leaky by max", "log of a sum"])
+@pytest.mark.parametrize("shift", ["bias", "number"])
+def test_what_is_added_before_a_nonlinearity_counts(name, shift):
+    """The bias of weights that a function closes over, or a number, is no part of the nonlinearity."""
+    weights, bias, act = W["w0"], BIAS if shift == "bias" else np.float32(-1), NONLINEARITIES[name]
+    seen = states(lambda v, x: act(x @ weights + bias) @ v["w2"], W, "constant1")
+    np.testing.assert_array_equal(seen, X @ weights + bias > 0)
+
+
+def test_a_sign_before_a_nonlinearity_counts():
+    for scale in (-2.0, BIAS):  # which is 0 once
+        seen = states(lambda v, x, by=scale: jnp.tanh((x @ v["w0"]) * by) @ v["w2"], W, "w0")
+        np.testing.assert_array_equal(seen, (X @ W["w0"]) * scale > 0)
+
+
 class SwiGLU(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -263,3 +281,50 @@ def test_an_empty_batch_is_passed_over():
     network = lambda v, x: jax.nn.relu(x @ v["w0"]) @ v["w2"]  # noqa: E731
     recording = je.record(network, W, [(X[:0], Y[:0]), (X, Y)])
     np.testing.assert_array_equal(recording.states("w0"), X @ W["w0"] > 0)
+
+
+def test_layers_that_a_function_gives_are_in_the_order_of_depth():
+    """jax.jit leaves a dictionary in the order of its names."""
+
+    def network(v, x):
+        first = x @ v["w0"]
+        second = jax.nn.relu(first) @ v["w1"]
+        return second, {"z": first, "a": second, "m": jax.nn.relu(second) @ v["w2"]}
+
+    for wanted in (None, "all", "*", lambda layer: True):
+        assert je.record(network, W, [(X, Y)], layers=wanted).layers == ("z", "a", "m")
+    assert recorded(network, W) == ["z", "a", "m"]
+    assert je.record(network, W, [(X, Y)], layers=["a", "z"]).layers == ("a", "z")
+
+
+def test_a_state_or_losses_beside_the_output_are_no_layers():
+    for beside in ({}, {"loss": 0.0, "z": 1.0}):
+        network = lambda v, x, b=beside: (jax.nn.relu(x @ v["w0"]) @ v["w2"], jax.tree.map(jnp.float32, b))  # noqa: E731
+        assert recorded(network, W) == ["w0"]
+
+
+EXPERTS = {**W, "router": W["w2"], "experts": RNG.normal(size=(3, 8, 8)).astype(np.float32)}
+
+
+def chosen_weights(v, x):
+    h = jax.nn.relu(x @ v["w0"])
+    return jnp.einsum("bi,bio->bo", h, v["experts"][jnp.argmax(h @ v["router"], -1)]) @ v["w2"]
+
+
+def sorted_by_expert(v, x):
+    h = jax.nn.relu(x @ v["w0"])
+    expert = jnp.argmax(h @ v["router"], -1)
+    sizes = jnp.bincount(expert, length=3)
+    return jax.lax.ragged_dot(h[jnp.argsort(expert)], v["experts"], sizes)[jnp.argsort(jnp.argsort(expert))] @ v["w2"]
+
+
+@pytest.mark.parametrize(("network", "where"), [(chosen_weights, "gather"), (sorted_by_expert, "ragged_dot")])
+def test_experts_that_cannot_be_reached_are_not_passed_over(network, where):
+    with pytest.raises(je.InputError, match=f"inside a {where}.* beside w0"):
+        je.record(network, EXPERTS, [(X, Y)])
+    assert je.record(network, EXPERTS, [(X, Y)], layers="hidden").layers == ("w0",)
+
+
+def test_a_function_of_inputs_alone_is_told_what_to_write():
+    with pytest.raises(je.InputError, match="one that takes inputs alone: record"):
+        je.record(lambda x: jax.nn.relu(x @ W["w0"]) @ W["w2"], None, [(X, Y)])

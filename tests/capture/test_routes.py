@@ -212,6 +212,7 @@ def blocks(word: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
+@pytest.mark.programs
 def test_the_readmes_blocks_run_as_they_stand(given, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = ("dense1", "dense2", "output")

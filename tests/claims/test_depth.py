@@ -95,44 +95,44 @@ def seeds(*ats: int, depth: int = 6, **planted) -> xr.Dataset:
 
 def test_advice_is_the_median_and_its_bootstrap():
     """All resamples of three seeds are 27: the quantiles of their medians are known."""
-    found = advise_depth(seeds(2, 3, 5).drop_vars("probe_accuracy"), tolerance=1e-6, resamples=20_000)
+    found = advise_depth(seeds(2, 3, 5).drop_vars("probe_accuracy"), "information", tolerance=1e-6, resamples=20_000)
     assert (found.best, found.by_seed, found.depth) == (3, (2, 3, 5), 6)
     medians = [sorted(one)[1] for one in itertools.product((2, 3, 5), repeat=3)]
     low, high = np.quantile(medians, [0.025, 0.975], method="nearest")
     assert (found.low, found.high) == (low, high)
     assert "seeds say 2, 3, 5" in found.uncertainty
-    assert advise_depth(seeds(2, 4)).best == 4  # of two in the middle the greater
+    assert advise_depth(seeds(2, 4), "information").best == 4  # of two in the middle the greater
 
 
 def test_the_range_reaches_to_half_and_twice_the_tolerance_and_to_the_probe():
     curve = [0.36, 0.385, 0.4, 0.4]
     members = gathered([network(4, information=(np.zeros(4), curve), seed=k, probe=[0.9] * 4) for k in range(3)])
-    found = advise_depth(members, tolerance=0.05)
+    found = advise_depth(members, "information", tolerance=0.05)
     assert (found.low, found.best, found.high) == (1, 2, 3)
-    found = advise_depth(members.assign(probe_accuracy=members.layer * 0.1 + 0 * members.probe_accuracy))
+    found = advise_depth(members.assign(probe_accuracy=members.layer * 0.1 + 0 * members.probe_accuracy), "information")
     assert found.high == 4
     assert "says 4, and the range reaches to it" in found.grounds
-    assert "probe" not in advise_depth(members.drop_vars("probe_accuracy")).grounds
+    assert "probe" not in advise_depth(members.drop_vars("probe_accuracy"), "information").grounds
 
 
 def test_one_seed_says_that_it_knows_of_no_other():
-    found = advise_depth(seeds(3))
+    found = advise_depth(seeds(3), "information")
     assert found.best == 3
     assert "nothing is known of other seeds" in found.uncertainty
     assert "no interval" in found.text
-    assert advise_depth(seeds(3).isel(member=0)).best == 3  # without the dimension
+    assert advise_depth(seeds(3).isel(member=0), "information").best == 3  # without the dimension
     assert "nothing is known" in advise_depth(seeds(3), "two").text
 
 
 def test_grounds_say_where_training_adds_nothing():
     level = np.full(4, 0.2)
-    found = advise_depth(gathered([network(4, information=(level, level))]))
+    found = advise_depth(gathered([network(4, information=(level, level))]), "information")
     assert found.best == 1
     assert "little to go by" in found.text
 
 
 def test_markdown_has_a_row_a_layer():
-    found = advise_depth(seeds(2, 2))
+    found = advise_depth(seeds(2, 2), "information")
     table = found.to_markdown().split("\n\n")[-1].strip().splitlines()
     assert len(table) == 2 + 6
     assert "information, trained" in table[0]
@@ -165,3 +165,19 @@ def test_every_rule_advises(name):
 def test_errors_name_what_is_missing(change, settings, message):
     with pytest.raises(InputError, match=message):
         advise_depth(change(seeds(2, 3)), **settings)
+
+
+def test_ours_adds_up_what_neurons_tell_beyond_the_twin():
+    """Width 16: 16 × 0.1, 16 × 0.25 and 16 × 0.3 bits; three classes need log2 3."""
+    members = gathered([network(3, information=(np.full(3, 0.1), np.array([0.15, 0.35, 0.4])))])
+    classes = int(members.neuron_entropy.sel(state="trained").isel(member=0, layer=0).notnull().sum())
+    width = int(members.width[0])
+    bits = width * np.array([0.05, 0.25, 0.3])
+    found = advise_depth(members)
+    reached = np.flatnonzero(bits >= np.log2(classes))
+    assert found.rule == "summed"
+    assert found.best == (reached[0] + 1 if len(reached) else 3)
+    assert f"training adds {bits[0]:.1f}, {bits[1]:.1f}, {bits[2]:.1f} bits" in found.grounds
+    # a network that has learnt nothing is told of
+    nothing = advise_depth(gathered([network(3, information=(np.full(3, 0.1), np.full(3, 0.1)))]))
+    assert "In 1 of 1 networks **no layer gets there**" in nothing.grounds

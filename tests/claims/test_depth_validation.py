@@ -5,10 +5,18 @@ import pytest
 import xarray as xr
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.claims import depth_validation, depth_words
 from jaxentropy.claims.depth_rules import RULES
 from jaxentropy.claims.depth_validation import DepthValidation, validate_depth
 from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered
 from tests.claims.sweeps import DEEPEST, gathered, network, planted_sweep, saturating
+
+
+@pytest.fixture(autouse=True)
+def _information_is_ours(monkeypatch):
+    """The planted sweeps are ones that the rule *information* knows, or misses."""
+    for module in (depth_validation, depth_words):
+        monkeypatch.setattr(module, "OURS", "information")
 
 
 def validated(sweep: xr.Dataset, **settings) -> DepthValidation:

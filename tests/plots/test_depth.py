@@ -25,7 +25,7 @@ def test_rules_are_rows_in_the_order_of_what_they_cost(found):
     names = [label.get_text() for label in ax.get_yticklabels()]
     regret = found.table.regret.sel(of="all").to_series().sort_values(kind="stable")
     saved = [f", saves {found.get('layers_saved', str(rule)).mean:.1f}" for rule in regret.index]
-    titles = [f"{r} (ours)" if r == "information" else str(r).replace("_", " ") for r in regret.index]
+    titles = [f"{r} (ours)" if r == "summed" else str(r).replace("_", " ") for r in regret.index]
     assert names == [title + one for title, one in zip(titles, saved, strict=True)]
     lines = {tuple(np.round(across(line), 9)) for line in ax.lines}
     for rule in found.table.rule.values:
@@ -33,7 +33,7 @@ def test_rules_are_rows_in_the_order_of_what_they_cost(found):
         assert (round(low, 9), round(high, 9)) in lines
         assert (round(mean, 9),) in lines
     assert ax.get_xlabel() == "regret (points of test accuracy; dashed: 0.5)"
-    ours = titles.index("information (ours)")
+    ours = titles.index("summed (ours)")
     assert {to_hex(line.get_color()) for line in ax.lines if set(heights(line)) == {ours}} == {"#0b4f8a"}
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the cheapest on top
     assert any(across(line) == [0.5, 0.5] for line in ax.lines)
@@ -47,7 +47,7 @@ def test_rules_that_know_nothing_of_a_quantity_have_no_row(found):
 
 
 def test_accuracy_has_a_line_a_family_and_marks_the_advice(found):
-    ax = plots.accuracy_by_depth(found.families, dataset="b")
+    ax = plots.accuracy_by_depth(found.families, dataset="b", rule="information")
     assert len(ax.containers) == 3
     for container, k in zip(ax.containers, np.flatnonzero(found.families.dataset == "b"), strict=True):
         np.testing.assert_allclose(heights(container[0]), 100 * found.families.accuracy[k])

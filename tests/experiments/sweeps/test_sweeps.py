@@ -1,6 +1,8 @@
 """Sweeps on a small data set: what is in the files, what is made again, and what is gathered."""
 
 import json
+import re
+import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +12,7 @@ import xarray as xr
 
 import jaxentropy as je
 from jaxentropy.capture import sown
+from jaxentropy.cli import main
 from jaxentropy.datasets import load
 from jaxentropy.experiments.sweeps import jobs, measure
 from jaxentropy.experiments.sweeps.grid import Network
@@ -35,6 +38,12 @@ def done(settings, tmp_path_factory):
 
 def contents(results) -> dict[str, xr.Dataset]:
     return {key: results.profile(key).drop_vars(TIMED) for key in results.keys}
+
+
+@pytest.fixture(scope="module")
+def expected(done):
+    """What is in the files of ``done``: read once, for all tests that compare with it."""
+    return contents(done)
 
 
 def assert_same(found, expected):
@@ -100,7 +109,33 @@ def test_probes_agree_with_a_plain_solution(rng):
     assert centre_accuracy(x, labels, y, tested, 4) == (distances.argmin(1) == tested).mean()
 
 
-def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, done, tmp_path, monkeypatch):
+def test_only_what_is_missing_or_damaged_is_made_again(settings, done, expected, tmp_path, monkeypatch):
+    """By the shard that it falls to; the longer tests make whole sweeps so."""
+    made = []
+    run_job = jobs.run_job
+
+    def noted(store, keys, at_once=1):
+        made.extend(keys)
+        return run_job(store, keys, at_once)
+
+    monkeypatch.setattr("jaxentropy.experiments.sweeps.engine.run_job", noted)
+    copied = je.load_sweep(shutil.copytree(done.store.folder, tmp_path / "out"))
+    assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0)) == 4
+    assert made == []
+    damaged, missing = copied.keys[:2]
+    path = copied.store.path(damaged)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    copied.store.path(missing).unlink()
+    for part in range(2):
+        results = je.sweep(settings, tmp_path / "out", seeds=2, workers=0, shard=(part, 2))
+    assert sorted(made) == sorted([damaged, missing])
+    assert_same(contents(results), expected)
+
+
+@pytest.mark.programs
+def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, expected, tmp_path, monkeypatch):
     made = []
     run_job = jobs.run_job
 
@@ -113,7 +148,7 @@ def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, done, tm
     assert len(made) == len(first) == 1
     grown = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
     assert len(made) == len(grown) == 4
-    assert_same(contents(grown), contents(done))
+    assert_same(contents(grown), expected)
     je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
     assert len(made) == 4
     # a damaged file is made again; one that is missing too
@@ -125,17 +160,18 @@ def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, done, tm
     grown.store.path(missing).unlink()
     again = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
     assert sorted(made[4:]) == sorted([damaged, missing])
-    assert_same(contents(again), contents(done))
+    assert_same(contents(again), expected)
     with pytest.raises(je.InputError, match="holds another sweep: this one lacks 4 of its 4 networks"):
         je.sweep({**settings, "width": 9}, tmp_path / "out", seeds=2)
 
 
-def test_two_shards_and_another_executor_give_the_same(settings, done, tmp_path):
+@pytest.mark.programs
+def test_two_shards_and_another_executor_give_the_same(settings, expected, tmp_path):
     with ThreadPoolExecutor(2) as executor:
         for part in range(2):
             results = je.sweep(settings, tmp_path / "out", seeds=2, shard=(part, 2), executor=executor)
             assert len(results) == (2, 4)[part]
-    assert_same(contents(results), contents(done))
+    assert_same(contents(results), expected)
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
 
 
@@ -193,6 +229,20 @@ def test_gathered(done):
     summary = done.summary()
     assert "| depth | networks |" in summary.replace("  ", " ")
     assert "Results(4 of 4 networks; " in repr(je.load_sweep(done.store.folder))
+
+
+def test_the_page_of_claims(done, tmp_path, capsys):
+    """What the sweep allows is told, what it does not is said; the command writes and prints it."""
+    main(["claims", str(done.store.folder), "--out", str(tmp_path / "page")])
+    page = (tmp_path / "page" / "claims.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() == page.strip()
+    assert "4 networks of 2 configurations, each beside its untrained twin. Varied: depth 1, 3; 2 seeds." in page
+    assert "Does entropy fall with every layer?" in page
+    assert "1 family of 1 data set" in page
+    assert "This sweep does not tell: no network was trained with label noise" in page
+    pictures = re.findall(r"!\[\w+\]\((\w+\.png)\)", page)
+    assert len(pictures) == 3
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {"claims.md", "survey-tables.md", *pictures}
 
 
 def test_label_noise_is_told_apart_by_layer(settings, tmp_path):
