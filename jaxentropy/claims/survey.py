@@ -92,7 +92,7 @@ class Survey:
     _repr_markdown_ = to_markdown
 
 
-def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 1000, seed: int = 0) -> Survey:
+def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 2000, seed: int = 0) -> Survey:
     """Put the paper's claims to the test: entropy falls with every layer, and it is a metric of performance.
 
     >>> import xarray as xr
@@ -108,8 +108,9 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     A step is *clear* in a network and class where the fall or rise of the mean neuron entropy is larger than ``z``
     standard errors and the bound of its bias; where all inputs are listed, where it is larger than 1e-9 bits.
     Intervals come from a bootstrap that draws configurations, with all their seeds, within each data set: percentiles.
-    They are NaN for fewer than 5 configurations. They speak of other configurations like these, recorded on the same
-    inputs; those of shares of 0 and 1 have no width, however few configurations there are.
+    They are too narrow for fewer than 10 configurations, NaN for fewer than 5, and NaN where what is given leaves
+    nothing to correlate in more than 5 % of the resamples. They speak of other configurations like these, recorded on
+    the same inputs; those of shares of 0 and 1 have no width, however few configurations there are.
 
     Args:
         gathered: a sweep, as ``load_sweep(folder).to_dataset()`` gives it.
