@@ -297,7 +297,8 @@ def test_few_configurations_have_no_interval():
     assert "fewer than 5 has none" in found.text
     assert "too few configurations for an interval" in found.text
     assert found.shares["total"].falls_low.notna().all()  # of 8 configurations
-    two = survey(sweep(configurations=2), resamples=9)
+    made = sweep(configurations=2)
+    two = survey(made.assign(neuron_fall=made.neuron_fall - 5), resamples=9)
     assert two.shares["total"].falls_low.isna().all()
     assert "It seems not, of configurations too few" in two.text
 
