@@ -209,9 +209,8 @@ def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
 
 @pytest.mark.usefixtures("one_figure")
 def test_a_stream_beside_the_images(toy_file, tmp_path, capsys):
-    few = ["--model", "mlp", "--widths", "9", "9", "--seeds", "1", "--epochs", "1", "--bootstrap", "20"]
-    arguments = ["--draws", "900", "--stream-classes", "2", "--out", tmp_path / "s"]
-    status, out, err = command(capsys, "run", "--dataset", f"npz:{toy_file}", *few, *arguments)
+    arguments = ["--model", "mlp", *SMALL, "--draws", "900", "--stream-classes", "2", "--out", tmp_path / "s"]
+    status, out, err = command(capsys, "run", "--dataset", f"npz:{toy_file}", *arguments)
     assert status == 0
     assert "drawing 900 of npz:" in err
     assert "pattern, class 2, bits: trained" in out

@@ -136,9 +136,10 @@ class _Reader:
             return [(self._before_constants(value, negated=True), "softplus or sigmoid")] if adds else []
         if name == "abs" and not any(reader.name.startswith("reduce_") for reader in readers):  # no norm
             return [(value, "abs")]
-        squares = name == "square" or (name == "integer_pow" and equation.params["y"] == 2)
-        if (squares or (name == "mul" and len(set(equation.inputs)) == 1)) and self._enters_layer(equation.outputs[0]):
-            return [(value, "square")]
+        power = 2 if name == "square" else equation.params["y"] if name == "integer_pow" else 0
+        power = 2 if name == "mul" and len(set(equation.inputs)) == 1 else power
+        if power > 1 and self._enters_layer(equation.outputs[0]):
+            return [(value, "square" if power == 2 else "a power")]
         return []
 
     def _kept_above(self, equation: Equation, inputs: Sequence[int]) -> list[tuple[int, str]]:
@@ -152,8 +153,8 @@ class _Reader:
         constant = self.program.constants.get(self._whole(other))
         if constant is None or self._is_variance(equation.outputs[0]):
             return []
-        if equation.name == "max" and not np.any(constant):
-            return [(inputs[0], "relu")]
+        if not np.any(constant):
+            return [(inputs[0], "relu" if equation.name == "max" else "min")]
         beside = {"max": "min", "min": "max"}[equation.name]
         makers = [self.made_by.get(inputs[0]), *self.read_by.get(equation.outputs[0], [])]
         return [(inputs[0], "clip")] if any(eq is not None and eq.name == beside for eq in makers) else []
