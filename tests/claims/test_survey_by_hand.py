@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from jaxentropy.claims.metric import GIVEN
 from jaxentropy.claims.ranks import MOST, cluster_weights, estimate
 from jaxentropy.claims.survey import survey
-from tests.claims.test_survey import sweep
+from tests.claims.test_survey import row_of, sweep, with_entropy
 
 RESAMPLES = 30
 BY_HAND = ("neuron_entropy_last", "neuron_entropy_fall_minus_untrained", "pattern_information_last", "train_loss")
@@ -141,3 +141,38 @@ def _close(configurations: int, datasets: int) -> xr.Dataset:
     made = sweep(configurations, configurations=configurations, seeds=1, datasets=datasets)
     rng = np.random.default_rng(configurations)
     return made.assign(train_accuracy=made.test_accuracy + 0.06 * rng.normal(size=made.sizes["member"]))
+
+
+def test_data_sets_that_contradict_each_other_are_named():
+    made = sweep(6, configurations=14, datasets=2)
+    sign = np.where(made.dataset == "set00", 1, -1)
+    found = survey(with_entropy(made, sign * made.test_accuracy.values), resamples=100)
+    pooled = found.correlations.query(
+        "dataset == 'pooled' and quantity == 'neuron_entropy_last' and given == 'nothing'"
+    )
+    assert (pooled.query("target == 'test_accuracy'").correlation.abs() < 1e-6).all()
+    assert "Alone, it is clearly positive for set00 (1.00 [1.00, 1.00]) and clearly negative for set01" in found.text
+    assert "clearly negative" not in survey(with_entropy(made, made.test_accuracy.values), resamples=100).text
+
+
+def test_what_holds_at_equal_size_only_is_said():
+    """Wide networks have the better accuracy and, but for their width, the lower one with higher entropy."""
+    made = sweep(7, configurations=40, seeds=1)
+    rng = np.random.default_rng(1)
+    width, own = 0.23 * made.width.values / 8, rng.random(40)
+    made = made.assign(test_accuracy=("member", width + own), train_accuracy=("member", rng.random(40)))
+    found = survey(with_entropy(made, width - own), resamples=200)
+    row = row_of(found, given="size")
+    assert row.high < 0
+    assert row_of(found).low < 0 < row_of(found).high
+    assert "of equal size the lower entropy has the better accuracy" in found.text
+
+
+def test_few_configurations_and_unbounded_biases_are_told():
+    made = sweep(8, configurations=9)
+    text = survey(made, resamples=20).text
+    assert "over configurations; those of fewer than 10 are too narrow." in text
+    assert "by their standard errors alone, as the bound of their bias was not gathered" in text
+    bounded = made.assign(neuron_fall_active_bias=made.neuron_fall_bias)
+    assert "not gathered" not in survey(bounded, resamples=20).text
+    assert "too narrow" not in survey(sweep(8, configurations=10), resamples=20).text
