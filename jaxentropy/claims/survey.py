@@ -44,7 +44,8 @@ class Survey:
             are shares of networks: ``every_step_falls`` (clearly, in every class), ``never_rises`` (clearly),
             ``some_rise`` (at least one clear one), and ``some_rise_corrected``, the same where all cells of a network
             together have the error probability that else each cell has. ``_low`` and ``_high`` enclose them.
-        training: shares of trained networks minus those of their untrained twins.
+        training: shares of trained networks minus those of their untrained twins: of all (``factor`` is total), and of
+            each ``value`` of each factor.
         correlations: Spearman's, a row for each ``quantity`` (or baseline: ``kind``), ``target`` and ``dataset`` (and
             ``pooled``: mean of Fisher's z), ``among`` configurations (means over seeds) or seeds (ranks within
             configurations), ``given`` nothing, the size (width, depth, parameters) or the training accuracy.
@@ -73,10 +74,13 @@ class Survey:
             ]
             blocks.append(markdown_table(head, rows))
         rows = [
-            [row["neurons"], _title(row["share"]), _with_interval(row["difference"], row["low"], row["high"])]
+            [
+                str(row["factor"]), str(row["value"]), row["neurons"], _title(row["share"]),
+                _with_interval(row["difference"], row["low"], row["high"]),
+            ]
             for row in self.training.to_dict("records")
-        ]
-        blocks.append(markdown_table(["neurons", "share", "trained − untrained"], rows))
+        ]  # fmt: skip
+        blocks.append(markdown_table(["factor", "value", "neurons", "share", "trained − untrained"], rows))
         names = QUANTITIES | BASELINES
         rows = [
             [
@@ -128,7 +132,7 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     weights = cluster_weights(np.asarray(distinct.get_level_values(0)), resamples, seed)
     counts = member_counts(gathered, confidence)
     shares = share_tables(gathered, counts, cluster, weights, confidence)
-    training = training_table(counts, cluster, weights, confidence)
+    training = training_table(gathered, counts, cluster, weights, confidence)
     table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
     risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
     exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())

@@ -104,28 +104,47 @@ def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | flo
 
 
 def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
-    more = training.loc[(training.neurons == "all") & (training.share == "falls")].iloc[0]
+    training = training.loc[(training.neurons == "all") & (training.share == "falls")]
+    more = training.loc[training.factor == "total"].iloc[0]
     said = (
         f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
     )
-    points = [100 * x for x in (more.difference, more.low, more.high)]
-    interval = f"{points[0]:+.0f} percentage points{_interval(points[1], points[2], '+.0f')}"
     if not np.isfinite(more.low):
-        return said + f"with training the share of falls changes by {interval}, of too few configurations to tell."
+        return said + f"with training the share of falls changes by {_points(more)}, of too few configurations to tell."
+    opposite = "".join(_opposite(training.loc[training.factor == factor], factor) for factor in FACTORS)
     if more.low <= 0 <= more.high:
-        return said + f"that training makes falls more frequent is not shown ({interval})."
+        return said + f"that training makes falls more frequent is not shown ({_points(more)}).{opposite}"
     way = "more" if more.difference > 0 else "less"
-    return said + f"training makes falls {way} frequent, by {interval}."
+    return said + f"training makes falls {way} frequent, by {_points(more)}.{opposite}"
+
+
+def _opposite(rows: pd.DataFrame, factor: str) -> str:
+    """Where training clearly makes falls more frequent for some and less for others, which the whole hides."""
+    more, less = (
+        ", ".join(f"{row['value']} ({_points(row)})" for _, row in rows.loc[which].iterrows())
+        for which in (rows.low > 0, rows.high < 0)
+    )
+    if not (more and less):
+        return ""
+    return f" But by {_named(factor)}, it makes them clearly more frequent for {more}, and clearly less for {less}."
+
+
+def _points(row: pd.Series) -> str:
+    value, low, high = (100 * float(row.loc[name]) for name in ("difference", "low", "high"))
+    return f"{value:+.0f} percentage points{_interval(low, high, '+.0f')}"
+
+
+def _named(factor: str) -> str:
+    return "data set" if factor == "dataset" else factor
 
 
 def _by_factor(table: pd.DataFrame, factor: str) -> str:
     rows = table.loc[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
     if len(rows) < 2:
         return ""
-    named = "data set" if factor == "dataset" else factor
     most, least = rows.loc[rows.falls.idxmax()], rows.loc[rows.falls.idxmin()]
     return (
-        f"By {named}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
+        f"By {_named(factor)}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
         f"{least[factor]} ({_share(least, 'falls')})."
     )
 

@@ -94,7 +94,7 @@ def test_every_correlation_and_interval_is_what_loops_give():
     for name in ("set00", "set01"):
         for quantity in BY_HAND:
             known = np.isfinite(table[quantity].to_numpy())
-            own = [table[(configuration == c) & known] for c in present]
+            own = [table.loc[(configuration == c) & known] for c in present]
             here = [c for c, group in enumerate(own) if strata[c] == name and len(group)]
             for target in ("test_accuracy", "generalisation_gap"):
                 for among, correlation in (("configurations", among_configurations), ("seeds", among_seeds)):
