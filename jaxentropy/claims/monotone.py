@@ -1,6 +1,7 @@
 """A sweep's steps from layer to layer: in how many networks does the neuron entropy fall, rise, or neither clearly?"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,31 +83,40 @@ def share_tables(
         weights: as ``cluster_weights`` gives them.
         confidence: of the intervals.
     """
-    tables = {}
-    for factor in ("total", *FACTORS):
-        values = gathered[factor].values if factor in FACTORS else np.full(len(cluster), "all")
-        rows = []
-        for value in np.unique(values):
-            for state, neurons, part in _parts(counts.loc[(values == value)[counts.member]]):
-                rows.append({factor: value, "state": state, "neurons": neurons})
-                rows[-1] |= _row(part, cluster, weights, confidence)
-        tables[factor] = pd.DataFrame(rows)
-    return tables
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for factor, value, here in _groups(gathered):
+        for state, neurons, part in _parts(counts.loc[here[counts.member]]):
+            row = {factor: value, "state": state, "neurons": neurons} | _row(part, cluster, weights, confidence)
+            rows.setdefault(factor, []).append(row)
+    return {factor: pd.DataFrame(own) for factor, own in rows.items()}
 
 
 def training_table(
-    counts: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
+    gathered: xr.Dataset, counts: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
 ) -> pd.DataFrame:
-    """Shares of trained networks minus those of their untrained twins, whose configurations are drawn together."""
-    parts = {(state, neurons): part for state, neurons, part in _parts(counts)}
+    """Shares of trained networks minus those of their untrained twins, whose configurations are drawn together.
+
+    Of all networks (``factor`` is total), and of those of each value of each factor, since what training does to one
+    activation it need not do to another.
+    """
     rows = []
-    for neurons in NEURONS:
-        trained, untrained = (parts[state, neurons] for state in STATES)
-        differences = _shares(trained, cluster, weights) - _shares(untrained, cluster, weights)
-        for name, difference in zip(SHARES, differences.T, strict=True):
-            value, low, high = estimate(difference, _clusters(trained, cluster), confidence)
-            rows.append({"neurons": neurons, "share": name, "difference": value, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    for factor, value, here in _groups(gathered):
+        parts = {(state, neurons): part for state, neurons, part in _parts(counts.loc[here[counts.member]])}
+        for neurons in NEURONS:
+            trained, untrained = (parts[state, neurons] for state in STATES)
+            differences = _shares(trained, cluster, weights) - _shares(untrained, cluster, weights)
+            for name, difference in zip(SHARES, differences.T, strict=True):
+                found = estimate(difference, _clusters(trained, cluster), confidence)
+                rows.append((factor, value, neurons, name, *found))
+    return pd.DataFrame(rows, columns=["factor", "value", "neurons", "share", "difference", "low", "high"])
+
+
+def _groups(gathered: xr.Dataset) -> Iterator[tuple[str, Any, np.ndarray]]:
+    """All networks, and those of each value of each factor: the factor, the value, and which networks these are."""
+    for factor in ("total", *FACTORS):
+        values = gathered[factor].values if factor in FACTORS else np.full(gathered.sizes["member"], "all")
+        for value in np.unique(values):
+            yield factor, value, values == value
 
 
 def _parts(counts: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -44,7 +44,8 @@ class Survey:
             are shares of networks: ``every_step_falls`` (clearly, in every class), ``never_rises`` (clearly),
             ``some_rise`` (at least one clear one), and ``some_rise_corrected``, the same where all cells of a network
             together have the error probability that else each cell has. ``_low`` and ``_high`` enclose them.
-        training: shares of trained networks minus those of their untrained twins.
+        training: shares of trained networks minus those of their untrained twins: of all (``factor`` is total), and of
+            each ``value`` of each factor.
         correlations: Spearman's, a row for each ``quantity`` (or baseline: ``kind``), ``target`` and ``dataset`` (and
             ``pooled``: mean of Fisher's z), ``among`` configurations (means over seeds) or seeds (ranks within
             configurations), ``given`` nothing, the size (width, depth, parameters) or the training accuracy.
@@ -73,10 +74,13 @@ class Survey:
             ]
             blocks.append(markdown_table(head, rows))
         rows = [
-            [row["neurons"], _title(row["share"]), _with_interval(row["difference"], row["low"], row["high"])]
+            [
+                str(row["factor"]), str(row["value"]), row["neurons"], _title(row["share"]),
+                _with_interval(row["difference"], row["low"], row["high"]),
+            ]
             for row in self.training.to_dict("records")
-        ]
-        blocks.append(markdown_table(["neurons", "share", "trained − untrained"], rows))
+        ]  # fmt: skip
+        blocks.append(markdown_table(["factor", "value", "neurons", "share", "trained − untrained"], rows))
         names = QUANTITIES | BASELINES
         rows = [
             [
@@ -92,7 +96,7 @@ class Survey:
     _repr_markdown_ = to_markdown
 
 
-def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 1000, seed: int = 0) -> Survey:
+def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 2000, seed: int = 0) -> Survey:
     """Put the paper's claims to the test: entropy falls with every layer, and it is a metric of performance.
 
     >>> import xarray as xr
@@ -108,8 +112,9 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     A step is *clear* in a network and class where the fall or rise of the mean neuron entropy is larger than ``z``
     standard errors and the bound of its bias; where all inputs are listed, where it is larger than 1e-9 bits.
     Intervals come from a bootstrap that draws configurations, with all their seeds, within each data set: percentiles.
-    They are NaN for fewer than 5 configurations. They speak of other configurations like these, recorded on the same
-    inputs; those of shares of 0 and 1 have no width, however few configurations there are.
+    They are too narrow for fewer than 10 configurations, NaN for fewer than 5, and NaN where what is given leaves
+    nothing to correlate in more than 5 % of the resamples. They speak of other configurations like these, recorded on
+    the same inputs; those of shares of 0 and 1 have no width, however few configurations there are.
 
     Args:
         gathered: a sweep, as ``load_sweep(folder).to_dataset()`` gives it.
@@ -127,7 +132,7 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     weights = cluster_weights(np.asarray(distinct.get_level_values(0)), resamples, seed)
     counts = member_counts(gathered, confidence)
     shares = share_tables(gathered, counts, cluster, weights, confidence)
-    training = training_table(counts, cluster, weights, confidence)
+    training = training_table(gathered, counts, cluster, weights, confidence)
     table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
     risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
     exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())

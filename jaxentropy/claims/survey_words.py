@@ -7,6 +7,7 @@ import xarray as xr
 from jaxentropy.claims.metric import BASELINES, POOLED, QUANTITIES, TARGETS
 from jaxentropy.claims.monotone import FACTORS
 from jaxentropy.claims.ranks import FEWEST
+from jaxentropy.claims.resampling import FEW_CLUSTERS
 
 PAPERS = "neuron_entropy_last"
 """The quantity that decides on the claim, chosen before any number was seen."""
@@ -33,7 +34,8 @@ def survey_text(
         f"{_many(len(sets), 'data set')} ({', '.join(sets)})"
         + (f"; {failed} failed and {'is' if failed == 1 else 'are'} not among them" if failed else "")
         + f". Intervals are of {confidence:.0%} confidence, over configurations"
-        + (f"; a data set of fewer than {FEWEST} has none." if _few(correlations) else ".")
+        + (f"; a data set of fewer than {FEWEST} has none" if _few(correlations, FEWEST) else "")
+        + (f"; those of fewer than {FEW_CLUSTERS} are too narrow." if _few(correlations, FEW_CLUSTERS) else ".")
     )
     return "\n\n".join(
         [
@@ -45,9 +47,10 @@ def survey_text(
     )
 
 
-def _few(correlations: pd.DataFrame) -> bool:
+def _few(correlations: pd.DataFrame, number: int) -> bool:
+    """Whether a data set has fewer configurations than this."""
     each = correlations.loc[(correlations.among == "configurations") & (correlations.quantity == "train_loss")]
-    return bool((each.configurations < FEWEST).any())
+    return bool((each.configurations < number).any())
 
 
 def _monotone(
@@ -70,9 +73,11 @@ def _monotone(
         _of_twins(twin, training),
     ]
     if active.cells:
+        allowed = "neuron_fall_active_bias" in gathered or bool(gathered.exact.values.astype(bool).all())
+        unallowed = "" if allowed else ", by their standard errors alone, as the bound of their bias was not gathered"
         sentences.append(
             f"Without neurons that are constant over all inputs, {active.falls:.0%} of the trained networks' steps "
-            f"fall and {active.rises:.0%} rise clearly."
+            f"fall and {active.rises:.0%} rise clearly{unallowed}."
         )
     sentences += [said for factor in FACTORS if (said := _by_factor(shares[factor], factor))]
     return [*sentences, _would_change_steps(gathered, own, active, confidence)]
@@ -99,28 +104,47 @@ def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | flo
 
 
 def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
-    more = training.loc[(training.neurons == "all") & (training.share == "falls")].iloc[0]
+    training = training.loc[(training.neurons == "all") & (training.share == "falls")]
+    more = training.loc[training.factor == "total"].iloc[0]
     said = (
         f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
     )
-    points = [100 * x for x in (more.difference, more.low, more.high)]
-    interval = f"{points[0]:+.0f} percentage points{_interval(points[1], points[2], '+.0f')}"
     if not np.isfinite(more.low):
-        return said + f"with training the share of falls changes by {interval}, of too few configurations to tell."
+        return said + f"with training the share of falls changes by {_points(more)}, of too few configurations to tell."
+    opposite = "".join(_opposite(training.loc[training.factor == factor], factor) for factor in FACTORS)
     if more.low <= 0 <= more.high:
-        return said + f"that training makes falls more frequent is not shown ({interval})."
+        return said + f"that training makes falls more frequent is not shown ({_points(more)}).{opposite}"
     way = "more" if more.difference > 0 else "less"
-    return said + f"training makes falls {way} frequent, by {interval}."
+    return said + f"training makes falls {way} frequent, by {_points(more)}.{opposite}"
+
+
+def _opposite(rows: pd.DataFrame, factor: str) -> str:
+    """Where training clearly makes falls more frequent for some and less for others, which the whole hides."""
+    more, less = (
+        ", ".join(f"{row['value']} ({_points(row)})" for _, row in rows.loc[which].iterrows())
+        for which in (rows.low > 0, rows.high < 0)
+    )
+    if not (more and less):
+        return ""
+    return f" But by {_named(factor)}, it makes them clearly more frequent for {more}, and clearly less for {less}."
+
+
+def _points(row: pd.Series) -> str:
+    value, low, high = (100 * float(row.loc[name]) for name in ("difference", "low", "high"))
+    return f"{value:+.0f} percentage points{_interval(low, high, '+.0f')}"
+
+
+def _named(factor: str) -> str:
+    return "data set" if factor == "dataset" else factor
 
 
 def _by_factor(table: pd.DataFrame, factor: str) -> str:
     rows = table.loc[(table.state == "trained") & (table.neurons == "all") & (table.cells > 0)]
     if len(rows) < 2:
         return ""
-    named = "data set" if factor == "dataset" else factor
     most, least = rows.loc[rows.falls.idxmax()], rows.loc[rows.falls.idxmin()]
     return (
-        f"By {named}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
+        f"By {_named(factor)}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
         f"{least[factor]} ({_share(least, 'falls')})."
     )
 
@@ -128,7 +152,7 @@ def _by_factor(table: pd.DataFrame, factor: str) -> str:
 def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series, confidence: int | float) -> str:
     said = []
     if own.unclear > 0.05:
-        said.append(f"more recorded inputs, of which {own.unclear:.0%} of the steps are in need")
+        said.append(f"more recorded inputs, which the {own.unclear:.0%} of steps that are unclear need")
     if active.cells and abs(active.falls - own.falls) > 0.1:
         said.append("how neurons are counted that never change")
     said.append("networks unlike these, for which no interval speaks")
@@ -152,12 +176,14 @@ def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
             "More of them would tell."
         ]
     among = correlations.loc[(correlations.dataset != POOLED) & (correlations.among == "configurations")]
-    each = among.loc[(among.target == "test_accuracy") & (among.given == "nothing") & (among.quantity == PAPERS)]
+    among = among.loc[(among.target == "test_accuracy") & (among.quantity == PAPERS)]
+    each = among.loc[among.given == "nothing"]
     sentences = [
         _metric_answer(raw, size, trained),
         f"Among configurations, the last layer's neuron entropy has a rank correlation of {_rank(raw)} with test "
         f"accuracy (by data set: {', '.join(f'{row.dataset} {_rank(row)}' for _, row in each.iterrows())}); given "
         f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}.",
+        *_contradictions(among),
     ]
     for target, name in TARGETS.items():
         sentences.append(_beside_baselines(pooled.loc[pooled.target == target], name, confidence))
@@ -170,11 +196,32 @@ def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
     return [*sentences, _would_change_metric(raw, size, trained, each)]
 
 
+def _contradictions(among: pd.DataFrame) -> list[str]:
+    """Data sets whose correlations clearly differ in sign, which their mean hides."""
+    said = []
+    for given, rows in among.groupby("given", sort=False):
+        clear = {
+            way: [f"{row.dataset} ({_rank(row)})" for _, row in rows.iterrows() if (row.low > 0, row.high < 0)[k]]
+            for k, way in enumerate(("positive", "negative"))
+        }
+        if all(clear.values()):
+            what = "Alone" if given == "nothing" else f"Given {given}"
+            both = " and ".join(f"clearly {way} for {', '.join(names)}" for way, names in clear.items())
+            said.append(f"{what}, it is {both}, which the mean over data sets hides.")
+    return said
+
+
 def _metric_answer(raw: pd.Series, size: pd.Series, trained: pd.Series) -> str:
     if not np.isfinite(raw.low):
         return "Undecided: too few configurations for an interval."
     if not _excludes_zero(raw):
-        return "Not shown: the last layer's entropy does not clearly go with test accuracy."
+        held = [
+            f"of equal {name} the {'higher' if row.correlation > 0 else 'lower'} entropy has the better accuracy"
+            for name, row in (("size", size), ("training accuracy", trained))
+            if _excludes_zero(row)
+        ]
+        but = f" Among configurations {', and '.join(held)}." if held else ""
+        return f"Not shown: the last layer's entropy does not clearly go with test accuracy.{but}"
     way = "higher" if raw.correlation > 0 else "lower"
     said = f"the {way} the last layer's entropy, the better the test accuracy of a configuration"
     beyond = [_excludes_zero(x) and x.correlation * raw.correlation > 0 for x in (size, trained)]

@@ -52,6 +52,8 @@ def step_shares(table: pd.DataFrame, ax: Axes | None = None, *, neurons: str = "
     ax.set_xticks(range(len(values)), [str(value) for value in values])
     if max((len(str(value)) for value in values), default=0) * len(values) > 24:
         ax.tick_params("x", rotation=30)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.6, max(len(values), 1) - 0.4)
     ax.set_ylim(0, 100)
     unit = {"width": " (neurons)", "depth": " (hidden layers)"}.get(factor, "")

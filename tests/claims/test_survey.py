@@ -147,11 +147,24 @@ def test_intervals_of_shares_by_hand(gathered, found):
 
 
 def test_training_is_the_difference_of_the_shares(found):
-    total = found.shares["total"].set_index(["neurons", "state"])
     for row in found.training.itertuples():
-        expected = total.loc[(row.neurons, "trained"), row.share] - total.loc[(row.neurons, "untrained"), row.share]
-        assert row.difference == pytest.approx(expected)
-        assert row.low <= row.high
+        table = found.shares[row.factor]
+        own = table[(table[row.factor] == row.value) & (table.neurons == row.neurons)].set_index("state")[row.share]
+        assert row.difference == pytest.approx(own["trained"] - own["untrained"])
+        assert row.low <= row.high or np.isnan(row.low)
+    assert set(found.training.factor) == found.shares.keys()
+
+
+def test_training_that_does_opposite_things_is_told(gathered):
+    """Training turns rises into falls in tanh networks, and falls into rises in others."""
+    falls = xr.where((gathered.activation == "tanh") == (gathered.state == "trained"), 5.0, -5.0)
+    found = survey(gathered.assign(neuron_fall=0 * gathered.neuron_fall + falls), resamples=100)
+    assert (
+        "But by activation, it makes them clearly more frequent for tanh (+100 percentage points [+100, +100]), and "
+        "clearly less for relu (-100 percentage points [-100, -100])." in found.text
+    )
+    same = survey(gathered.assign(neuron_fall=0 * gathered.neuron_fall + 5.0), resamples=100)
+    assert "But by" not in same.text
 
 
 def test_exact_members_need_no_error(gathered):
