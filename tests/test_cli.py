@@ -133,6 +133,7 @@ def test_the_same_command_again_only_draws(finished, toy_file, tmp_path, capsys,
     assert (finished / "figures" / "patterns.png").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_figure")
 def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp_path, capsys, monkeypatch):
     """Killed while the third of four recordings is made, then typed again."""
@@ -182,6 +183,7 @@ def test_the_task_beside_several_networks_is_a_listed_one(tmp_path, capsys):
         assert "task:hierarchy:DEPTH, or none" in line
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_figure")
 def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
     status, out, _ = command(
@@ -207,6 +209,7 @@ def test_two_models_and_a_task_make_three_folders(toy_file, tmp_path, capsys):
     assert again == out
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_figure")
 def test_a_stream_beside_the_images(toy_file, tmp_path, capsys):
     arguments = ["--model", "mlp", *SMALL, "--draws", "900", "--stream-classes", "2", "--out", tmp_path / "s"]
@@ -260,6 +263,7 @@ def acts(tmp_path, monkeypatch):
     return tmp_path / "acts.npz"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_figure")
 def test_analyze_activations_from_elsewhere(acts, tmp_path, capsys):
     status, out, _ = command(capsys, "analyze", "acts.npz")

@@ -291,6 +291,7 @@ def test_profile_with_brackets_is_saved_and_loaded(tmp_path):
     xr.testing.assert_identical(je.load_profile(tmp_path / "p.nc"), dataset)
 
 
+@pytest.mark.thorough
 def test_brackets_hold_on_a_few_of_the_synthetic_problems():
     """The quick shadow of `pytest -m calibration`: one call, problems of one size as classes."""
     problems = [p for p in zoo(seed=1, thin=2) if p.n == 200 and p.d <= 64][:16]

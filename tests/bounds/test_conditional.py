@@ -43,6 +43,7 @@ def limits_of(pairs, **settings) -> np.ndarray:
 # ---- what the bound is of known entropies
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["a table of eight patterns", "linear thresholds"])
 def test_a_function_of_this_layer_is_bounded_near_nothing_and_never_at_nothing(rng, kind):
     """0 bits. The table gives neighbours unlike patterns; of the thresholds' inputs hardly any comes twice."""
@@ -59,6 +60,7 @@ def test_a_function_of_this_layer_is_bounded_near_nothing_and_never_at_nothing(r
     assert np.median(without) > np.median(found) + 1
 
 
+@pytest.mark.thorough
 def test_what_is_independent_of_this_layer_is_bounded_as_without_it(rng):
     rates = np.array([0.5, 0.5, 0.3, 0.2, 0.1, 0.05, 0.4, 0.0])
     pairs = [(coins(rng), rng.random((N, D)) < rates) for _ in range(DRAWS)]
@@ -106,6 +108,7 @@ def test_it_holds_as_often_as_it_says(draw, setting, truth):
     assert np.median(found) < D
 
 
+@pytest.mark.thorough
 def test_it_holds_for_layers_of_networks_of_which_every_input_is_known():
     """H(next | this) = H(this, next) − H(this) over all 4,096 inputs; 40 draws from each of two random networks."""
     inputs = 2.0 * cube(12) - 1
@@ -132,6 +135,7 @@ def test_a_normal_limit_of_the_same_codes_misses_what_is_rare():
     assert (limits < D * 0.5 / N).mean() > 0.2
 
 
+@pytest.mark.thorough
 def test_reading_what_was_fitted_is_caught():
     """A control: without cross-fitting, what followed each pattern is known, and the limit lies below the truth."""
     rng = np.random.default_rng(4)
@@ -194,6 +198,7 @@ def test_few_and_no_inputs(rng):
     assert conditional_limits([coins(rng, 3)], [coins(rng, 3)]).tolist() == [D]
 
 
+@pytest.mark.thorough
 def test_more_confidence_gives_more(rng):
     pairs = [noisy(rng, 0.01) for _ in range(DRAWS)]
     sure, less = (limits_of(pairs, confidence=confidence, seed=5) for confidence in (0.9, 0.5))

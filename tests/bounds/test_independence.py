@@ -44,6 +44,7 @@ def test_a_part_of_copies_is_found_where_there_are_inputs_enough(rng):
     assert found(np.concatenate([few, few[:160]])) is not None
 
 
+@pytest.mark.thorough
 def test_patterns_that_recur_are_no_copies():
     """The inequality holds for every distribution: no alarm on any kind of problem, nor on a recording's classes."""
     for problem in [p for p in zoo(seed=2, thin=12) + rare_zoo(seed=2, thin=5) if p.n <= 2000]:
@@ -88,6 +89,7 @@ def test_bracket_warns_and_says_what_to_do(rng):
         je.bracket(states)
 
 
+@pytest.mark.thorough
 def test_nothing_is_certain_of_copies(rng):
     """20 bits, then one neuron: certain; and with every input twice, no more. Other classes keep their word."""
     n = 800

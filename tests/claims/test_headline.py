@@ -107,6 +107,7 @@ def test_information_that_training_adds_or_takes():
     assert "on the class" not in judged({"trained": network(0, 5), "untrained": network(0, 6)}).headline
 
 
+@pytest.mark.thorough
 def test_chance_tells_nothing_of_the_class():
     """Few inputs: every neuron copies one coin, which differs between trained and untrained. 12 draws."""
     labels = np.arange(60) % 3

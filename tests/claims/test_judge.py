@@ -53,6 +53,7 @@ def test_all_seeds_must_agree():
     assert words(judged([falling, rising]), "neuron", "recorded") == ["undecided"]
 
 
+@pytest.mark.thorough
 def test_chance_decides_in_about_one_of_twenty():
     """Without any fall, 400 cells: the share decided is the 5 % that the interval allows."""
     verdict = judged(coins([0.4] * 11, n=4000, width=16, classes=40), bootstrap=300)
@@ -254,6 +255,7 @@ def test_many_sparse_neurons_are_no_fall():
     assert float((verdict.table.neuron == "falls").mean()) < 0.15
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "d", "seeds"), [(400, 4096, 1), (400, 512, 5), (5000, 512, 1)])
 def test_neurons_that_are_hardly_ever_on_are_no_fall(n, d, seeds):
     """All on for 0.3 of n inputs, against few of a middling rate: the same mean entropy. Bias alone decided these."""
@@ -279,6 +281,7 @@ def test_a_change_too_small_to_matter_is_not_worth_a_word():
     assert "below 0.01 bits a neuron" in je.verdict(profile, "plugin", smallest_effect=0.01).text
 
 
+@pytest.mark.thorough
 def test_rare_expensive_patterns_make_no_certain_fall(monkeypatch):
     """5 patterns, then a constant with random bits for one input in 200: 100 inputs seldom show the rise by 0.28 bits.
 

@@ -27,6 +27,7 @@ def agrees(found, prints, labels, num_classes) -> bool:
     return True
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from([0, 1, 300]), st.sampled_from([3, 1000]))
 def test_on_the_host_and_compiled_they_are_the_same(seed, n, num_classes):

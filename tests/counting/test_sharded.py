@@ -37,6 +37,7 @@ def test_counts_are_those_of_one_device(shape, n, classes, rng):
         np.testing.assert_array_equal(ours, one)
 
 
+@pytest.mark.thorough
 def test_a_key_range_that_overflows_is_made_room_for(rng, monkeypatch):
     """One pattern in as many classes as there are inputs: all entries belong to one device."""
     tries = []
@@ -77,6 +78,7 @@ def test_a_batch_on_a_mesh_that_is_not_finite_is_refused():
         je.record(linear, {"a": np.ones((6, 4), np.float32)}, [(inputs, np.zeros(20, int))], mesh=mesh_of(8))
 
 
+@pytest.mark.thorough
 def test_the_profile_is_that_of_one_device():
     recordings = {"trained": random_recording(0), "untrained": random_recording(1)}
     assert je.profile(recordings, bounds=False, mesh=mesh_of(8)).equals(je.profile(recordings, bounds=False))

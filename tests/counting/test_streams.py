@@ -62,6 +62,7 @@ def same(a: je.Tally, b: je.Tally) -> bool:
     return all(np.array_equal(own, other) for own, other in pairs)
 
 
+@pytest.mark.thorough
 def test_batches_pieces_and_devices_change_nothing(monkeypatch):
     whole = tallied()
     assert same(whole, tallied(mesh=jax.make_mesh((4,), ("d",), (jax.sharding.AxisType.Auto,))))
@@ -86,6 +87,7 @@ def test_the_program_is_compiled_once(compilations):
     assert len(compilations) == before
 
 
+@pytest.mark.thorough
 def test_brackets_hold_where_the_entropy_is_known_and_narrow_with_more_draws():
     widths = []
     for draws in (2_000, 40_000):
@@ -103,6 +105,7 @@ def test_brackets_hold_where_the_entropy_is_known_and_narrow_with_more_draws():
     assert "from which inputs were drawn independently: twenty coins." in verdict.text
 
 
+@pytest.mark.thorough
 def test_until_brackets_part_or_are_narrow_or_time_is_up():
     parted = tallied(until=je.Until(40_000, part=True), recorded=1_000)
     assert parted.n < 80_000
@@ -139,6 +142,7 @@ def test_a_smaller_share_of_the_error_makes_a_wider_bracket():
     assert (less.pattern_upper > own.pattern_upper).any()
 
 
+@pytest.mark.thorough
 def test_merged_tallies_share_the_error_over_pairs_of_looks_and_keep_their_seeds():
     a, b = (tallied(je.Stream(letters, RATES, ["fair", "rare"], "twenty coins", seed=s), 300) for s in (0, 1))
     early, late = (replace(t, meta={**t.meta, "error_share": 0.5}) for t in (a, b))

@@ -61,6 +61,7 @@ def test_profile_refuses_what_needs_bits(asked):
         je.profile(je.Tally.of(random_recording(0)), **asked)
 
 
+@pytest.mark.thorough
 def test_merge_of_splits_is_the_whole():
     recording = random_recording(1)
     parts = [recording.take(np.arange(*cut)) for cut in ((0, 17), (17, 18), (18, 90))]

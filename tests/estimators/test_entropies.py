@@ -421,6 +421,7 @@ def test_planted_bug_nats_for_bits_is_caught():
     assert abs(float(je.entropy(np.array(counts), "miller_madow")) - wrong) > 0.05
 
 
+@pytest.mark.thorough
 def test_planted_bug_prior_without_its_jacobian_is_caught(monkeypatch):
     """A control: with ψ₁(α+1)·ψ₁(1−δ) left out of Pitman–Yor's prior, the two integrations no longer agree."""
     monkeypatch.setattr(oracles, "polygamma", lambda order, x: np.ones_like(x))

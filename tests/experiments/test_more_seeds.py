@@ -48,6 +48,7 @@ def contents(folder, pattern):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob(pattern)}
 
 
+@pytest.mark.thorough
 def test_missing_seeds_are_trained_and_the_results_are_those_of_one_run(config, tmp_path, trained):
     grown, whole = tmp_path / "grown", tmp_path / "whole"
     run(config, grown)

@@ -84,6 +84,7 @@ def test_training_refuses(toy, tmp_path):
         train(MLP((9,), 3), toy, (0,), Recipe(epochs=1), checkpoints=tmp_path / "ck")
 
 
+@pytest.mark.thorough
 def test_adamw_with_a_cosine_by_hand(toy):
     """Three epochs, step by step, against optax with its own schedule, labels with noise and larger initial weights."""
     model, n = MLP((8,), 3), 120
@@ -134,6 +135,7 @@ def test_a_seed_may_be_there_twice_with_two_recipes(toy, tmp_path):
         train(model, toy, (4, 5), [Recipe(2), Recipe(3)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_norms_and_dropout_train(norm, toy):
     model = MLP((16, 8), 3, norm=norm, dropout=0.2)

@@ -217,6 +217,7 @@ def assert_readable(figure) -> None:
     plots.close(figure)
 
 
+@pytest.mark.thorough
 def test_every_name_can_be_read(bracketed, streamed, unusual):
     profiles = unusual | {"brackets": bracketed}
     for profile in profiles.values():

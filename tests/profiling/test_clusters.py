@@ -159,6 +159,7 @@ def test_the_corrected_neuron_entropy_encloses_the_truth(rho):
         assert neuron_limits(every.on, every.n)[1].ravel()[0] < truth
 
 
+@pytest.mark.thorough
 def test_brackets_hold_of_one_position_an_input_and_fail_of_all_rows():
     """Ten fair bits, the same at all positions of an input: 10 bits, of which 40 inputs can show few."""
     rng = np.random.default_rng(0)

@@ -91,6 +91,7 @@ def test_every_entropy_is_that_of_fractions(problem):
     assert profile.neuron_entropy.sel({"class": "3"}).isnull().all()
 
 
+@pytest.mark.thorough
 def test_a_profile_of_a_sample_has_no_variable_that_an_exact_one_lacks():
     states = np.random.default_rng(1).random((30, 4)) < 0.5
     every = je.Recording.from_activations({"fc1": states, "fc2": ~states}, np.zeros(30, int), exhaustive=True)

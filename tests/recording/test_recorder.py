@@ -244,7 +244,7 @@ def test_record_counts_nan_and_infinite_in_real_rows_only(rng):
         (linear, [], "no batch"),
         (linear, [(np.ones((2, 6), np.float32), np.zeros(3, int))], r"inputs \[2, 6\] and labels \[3\]"),
         (lambda v, x: x, [(np.ones((2, 6), np.float32), np.zeros(2, int))], "no hidden fully connected layer"),
-        (lambda v, x: (x, {}), [(np.ones((2, 6), np.float32), np.zeros(2, int))], "no layers"),
+        (lambda v, x: (x, {}), [(np.ones((2, 6), np.float32), np.zeros(2, int))], "no hidden fully connected layer"),
         (lambda v, x: (x, {"c": x[:, None]}), [(np.ones((2, 6), np.float32), np.zeros(2, int))], r"2, 1, 6.*one row"),
         (linear, [(np.ones((2, 6), np.float32), np.array([0, -3]))], "labels run from -3"),
     ],

@@ -33,6 +33,7 @@ def deep(layers: int, classes: int, seeds: int = 2) -> xr.Dataset:
     return profile.assign_attrs(subject="A network with very many layers, every one of which is named here, " * 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("layers", "classes"), [(2, 3), (6, 100), (40, 12)])
 def test_any_network_fits_a_screen(layers, classes):
     """25 lines of 100 columns, two of which say where the files are."""

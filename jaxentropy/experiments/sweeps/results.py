@@ -37,6 +37,7 @@ _BY_STEP = {
     "neuron_fall_bias": ("most by which the expectation of neuron_fall may be off", "bits"),
     "neuron_fall_active": ("neuron_fall without constant neurons", "bits"),
     "neuron_fall_active_se": ("standard error of neuron_fall_active", "bits"),
+    "neuron_fall_active_bias": ("most by which the expectation of neuron_fall_active may be off", "bits"),
 }
 _OF_NETWORK = {
     "test_accuracy": ("test accuracy", "1"),

@@ -176,6 +176,7 @@ def test_two_shards_and_another_executor_give_the_same(settings, expected, tmp_p
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.thorough
 def test_failures_are_noted_and_stop_no_other(settings, tmp_path, monkeypatch):
     """Too large a learning rate makes a loss of NaN; a broken measurement fails one network alone."""
     settings = {**settings, "depth": 1, "learning_rate": [1e-2, 1e30]}
@@ -246,6 +247,7 @@ def test_the_page_of_claims(done, tmp_path, capsys):
     assert {path.name for path in (tmp_path / "page").iterdir()} == {"claims.md", "survey-tables.md", *pictures}
 
 
+@pytest.mark.thorough
 def test_label_noise_is_told_apart_by_layer(settings, tmp_path):
     """Of the inputs whose label was changed; images are of their true class, and tell nothing of the other at first."""
     results = je.sweep({**settings, "depth": 1, "label_noise": 0.5}, tmp_path / "out", seeds=1, workers=0)
