@@ -461,6 +461,7 @@ def test_help_teaches(arguments, shown, capsys):
     assert not arguments[:-1] or "Try:" in out
 
 
+@pytest.mark.programs
 def test_the_installed_command_and_what_importing_costs():
     """The public face imports no Flax, no matplotlib, no data set library; the command exits 2 without a traceback."""
     code = (

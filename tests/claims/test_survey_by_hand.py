@@ -79,6 +79,7 @@ def among_seeds(groups: list[pd.DataFrame], drawn: list[int], names: list[str], 
     return left(x, y, held, sum(len(groups[c]) - 1 for c in set(drawn)), needed)
 
 
+@pytest.mark.thorough
 def test_every_correlation_and_interval_is_what_loops_give():
     gathered = uneven()
     found = survey(gathered, resamples=RESAMPLES, seed=5).correlations.set_index(
@@ -125,6 +126,7 @@ def test_intervals_from_what_is_left_of_few_resamples_are_not_given():
     assert np.isfinite(estimate(values, 8, 0.95)).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("configurations", [6, 8, 12])
 def test_intervals_given_training_accuracy_cover_zero(configurations):
     """Accuracy follows training accuracy closely, entropy is noise: those intervals that are given cover 0."""
