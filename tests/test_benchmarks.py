@@ -30,6 +30,7 @@ def test_a_quick_run_measures_everything_and_judges_itself(tmp_path):
         "stream",
         "draws",
         "monitor",
+        "training",
         "compile",
         "import",
     ]
