@@ -12,6 +12,8 @@ from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "summed")
+_LEARNT = 0.9
+"""Training accuracy below which a network has not learnt its task."""
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -137,7 +139,7 @@ def advise_depth(
         grounds += f" A linear probe of all neurons together, within 0.5 points of the best layer's, {agrees}."
     low, high = min(*ends, int(best)), max(*ends, int(best))
     said = tuple(int(one) for one in by_seed)
-    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence)
+    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _unlearnt(members)
     return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
 
 
@@ -231,6 +233,18 @@ def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> st
         f"The {len(by_seed)} seeds say {', '.join(map(str, by_seed))}. The range holds the {100 * confidence:g} % "
         f"interval of their median over resampled seeds{scales}; other data and settings are not in it, nor whether a "
         "network of so many layers trains as well."
+    )
+
+
+def _unlearnt(members: list[xr.Dataset]) -> str:
+    """A warning where the networks did not even learn what they were trained on, if that was measured."""
+    reached = [float(one["train_accuracy"]) for one in members if "train_accuracy" in one]
+    short = [share for share in reached if share < _LEARNT]
+    if not short:
+        return ""
+    return (
+        f" **{len(short)} of {len(members)} networks did not learn what they were trained on** (training accuracy "
+        f"{min(short):.2f}): what fewer layers would do cannot be read off them."
     )
 
 

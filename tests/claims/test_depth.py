@@ -181,3 +181,14 @@ def test_ours_adds_up_what_neurons_tell_beyond_the_twin():
     # a network that has learnt nothing is told of
     nothing = advise_depth(gathered([network(3, information=(np.full(3, 0.1), np.full(3, 0.1)))]))
     assert "In 1 of 1 networks **no layer gets there**" in nothing.grounds
+
+
+def test_networks_that_did_not_learn_are_told_of():
+    members = seeds(2, 3)
+    learnt = members.assign(train_accuracy=("member", [0.99, 0.91]))
+    assert "did not learn" not in advise_depth(learnt).text
+    half = members.assign(train_accuracy=("member", [0.99, 0.64]))
+    assert (
+        "**1 of 2 networks did not learn what they were trained on** (training accuracy 0.64)"
+        in advise_depth(half).text
+    )
