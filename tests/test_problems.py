@@ -72,6 +72,7 @@ def test_samples_have_their_shape_and_never_too_much_entropy(zoo):
         assert min(regimes[family, regime] for regime in ("full", "between", "unique")) >= 3, (family, regimes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_large_samples_agree(zoo, family):
     """And would not if bits were nats, or if there were three tenths of a bit too many."""
@@ -211,6 +212,7 @@ def test_spikes():
     assert problems.spike_entropy(0.005, 4096) == pytest.approx(bits([0.995, 0.005]) + 0.005 * 4096)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", problems.RARE_FAMILIES)
 def test_large_samples_of_rare_families_agree(make):
     """Of twelve neurons 200,000 inputs show nearly every pattern: but for chance, the same bits."""

@@ -231,6 +231,7 @@ def test_same_seed_same_bracket_and_more_confidence_is_wider(rng):
     assert sure.upper > less.upper
 
 
+@pytest.mark.thorough
 def test_in_sample_code_lengths_are_caught():
     """A control: reading what was fitted (repeats of the very inputs) claims log2 n bits for any distribution."""
     rng = np.random.default_rng(7)

@@ -152,6 +152,7 @@ def test_reading_what_was_fitted_is_caught():
 # ---- the models
 
 
+@pytest.mark.thorough
 def test_every_model_is_a_distribution_of_what_follows_for_each_pattern_of_this_layer(rng):
     """Σ 2^−bits over all 256 patterns that may follow, after two patterns that were seen and one that was not."""
     seen = coins(rng, 6)

@@ -240,6 +240,7 @@ def test_pooled_is_the_mean_of_z():
     assert row_of(found, dataset="pooled").configurations == 3 * CONFIGURATIONS
 
 
+@pytest.mark.thorough
 def test_intervals_of_noise_cover_zero():
     found = survey(sweep(5, configurations=20, datasets=30), resamples=300)
     rows = found.correlations.query("dataset != 'pooled' and kind == 'quantity' and target == 'test_accuracy'")

@@ -57,6 +57,7 @@ def test_planted_bug_entries_that_find_no_room_are_caught(rng, monkeypatch):
         check_counts(je.count_sharded(states, labels, 400, mesh_of(8)), states, labels, 400)
 
 
+@pytest.mark.thorough
 def test_a_recording_and_a_tally_on_a_mesh_are_those_of_one_device(rng):
     inputs = rng.normal(size=(30, 6)).astype(np.float32)[rng.integers(0, 30, 130)]
     labels, weights = rng.integers(0, 3, 130), {"a": rng.normal(size=(6, 37)).astype(np.float32)}

@@ -284,6 +284,7 @@ def test_estimate_many_cells_equals_one_by_one(rng):
     assert np.isnan(errors).all()
 
 
+@pytest.mark.thorough
 def test_entropy_under_jit_and_vmap(rng):
     counts = rng.integers(0, 9, (4, 3, 12))
     expected = [[oracles.chao_wang_jost(c.tolist()) for c in row] for row in counts]

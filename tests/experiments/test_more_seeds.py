@@ -98,6 +98,7 @@ def test_networks_side_by_side_grow_too(config, tmp_path, monkeypatch):
         run(both, out)
 
 
+@pytest.mark.thorough
 def test_a_seed_does_not_depend_on_those_beside_it(toy):
     model, recipe = MLP((100, 37), 3), training.Recipe(epochs=1, batch_size=16)
     several = training.train(model, toy, (0, 1, 2), recipe)

@@ -63,6 +63,7 @@ def arrays(model, rng):
     return whole | {f"{name}.bias": np.zeros(shape[0], np.float32) for name, shape in shapes.items()}
 
 
+@pytest.mark.thorough
 def test_fc_layers_are_found_and_recorded(rng):
     variables = vgg16_variables(arrays(TINY, rng), TINY)
     images = rng.normal(size=(60, 8, 8, 3)).astype(np.float32)
