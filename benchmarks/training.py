@@ -100,7 +100,7 @@ def _former(model: MLP, data: Dataset, seed: int, epochs: int) -> Any:
 
 def _torch(data: Dataset, seed: int, epochs: int) -> None:
     """The plain loop that most people write."""
-    import torch
+    torch: Any = importlib.import_module("torch")
 
     torch.manual_seed(seed)
     images, labels = torch.from_numpy(data.train_images.reshape(len(data.train_labels), -1)), data.train_labels
