@@ -13,13 +13,15 @@ import optax
 from benchmarks.report import Options, Section, Target
 from benchmarks.timing import interleaved, timed
 from jaxentropy.datasets import Dataset
+from jaxentropy.networks.epochs import Images, epoch_of_many, initial_state
 from jaxentropy.networks.models import MLP
-from jaxentropy.networks.training import Recipe, train
+from jaxentropy.networks.training import Recipe, _settings, train
 
 WIDTHS, IMAGES, BATCH, EPOCHS, NETWORKS = (64,) * 4, 4000, 64, 5, 4
 CLASSES = 10
 QUICK_IMAGES, QUICK_EPOCHS = 256, 1
-SIDE_BY_SIDE, ALONE, FORMER, TORCH = "side by side", "one by one", "as the former loop did it", "PyTorch, one by one"
+SIDE_BY_SIDE, ALONE, TORCH = "side by side", "one by one", "PyTorch, one by one"
+VMAPPED, FORMER = "in one vmapped program", "as the former loop did it"
 
 
 def run(options: Options) -> Section:
@@ -29,6 +31,7 @@ def run(options: Options) -> Section:
     ways = {
         SIDE_BY_SIDE: timed(lambda: train(model, data, tuple(seeds), recipe)),
         ALONE: timed(lambda: train(model, data, tuple(seeds), recipe, at_once=1)),
+        VMAPPED: timed(lambda: _vmapped(model, data, recipe)),
         FORMER: timed(lambda: [_former(model, data, seed, epochs) for seed in seeds]),
     }
     if options.libraries and importlib.util.find_spec("torch") is not None:
@@ -46,7 +49,7 @@ def run(options: Options) -> Section:
     # ratios of the same round, as everywhere
     section.targets = [
         Target(f"networks a minute, beside {other}", _ratio(times[other], times[SIDE_BY_SIDE]), least, at_most=False)
-        for other, least in ((FORMER, 10), (ALONE, 1.5), (TORCH, None))
+        for other, least in ((FORMER, 10), (ALONE, 1.5), (VMAPPED, None), (TORCH, None))
         if other in times
     ]
     return section
@@ -64,6 +67,19 @@ def _data(n: int, seed: int) -> Dataset:
 
 def _orders(n: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n)[: n // BATCH * BATCH].reshape(-1, BATCH)
+
+
+def _vmapped(model: MLP, data: Dataset, recipe: Recipe) -> Any:
+    """As on an accelerator."""
+    images = Images(*map(jnp.asarray, (data.train_images, data.test_images, data.test_labels)))
+    each = [_settings(data, seed, recipe) for seed in range(NETWORKS)]
+    states = [initial_state(model, own, images.train[:1]) for own in each]
+    settings = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    for epoch in range(recipe.epochs):
+        rows = np.stack([_orders(len(data.train_labels), seed, epoch) for seed in range(NETWORKS)])
+        states, results = epoch_of_many(model, images, settings, states, rows, epoch * rows.shape[1])
+        np.asarray(results)
+    return states
 
 
 def _former(model: MLP, data: Dataset, seed: int, epochs: int) -> Any:

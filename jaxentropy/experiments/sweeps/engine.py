@@ -143,8 +143,8 @@ def _on_processes(store: Store, jobs: list[list[str]], workers: int) -> Iterator
             try:
                 while waiting or under_way:
                     while waiting and len(under_way) < workers:
-                        job = waiting.pop(0)
-                        under_way[pool.submit(run_job, store, job)] = job
+                        under_way[pool.submit(run_job, store, waiting[0])] = waiting[0]
+                        waiting.pop(0)  # only now: where the pool is broken, nothing was submitted
                     for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                         outcomes = future.result()
                         del under_way[future]

@@ -101,3 +101,28 @@ def test_one_of_two_dask_workers_is_killed(place, toy_file):
         assert killed.is_set()
     finished("--out", "whole", "--workers", "2")
     assert_same("dask", "whole")
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a sweep started to work for it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            begun_by = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if begun_by == parent and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except (OSError, ValueError):  # it has ended meanwhile
+            continue
+    return found
+
+
+def test_one_of_two_processes_is_killed(place):
+    """The sweep begins new ones, and makes again what the killed one had begun; nothing is lost."""
+    with begun("--out", "processes", "--workers", "2") as sweep:
+        while not list(Path("processes", "networks").glob("*.nc")):
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        os.kill(children(sweep.pid)[0], signal.SIGKILL)
+        assert sweep.wait(timeout=120) == 0
+    finished("--out", "whole", "--workers", "0")
+    assert_same("processes", "whole")
