@@ -233,13 +233,15 @@ def test_truncated_profiles_are_refused(dataset, tmp_path, keep):
 
 
 @pytest.mark.parametrize("what", ["number", "label", "attribute"])
-def test_a_flipped_byte_is_refused(dataset, tmp_path, what):
+@pytest.mark.parametrize("hdf5", [False, True])
+def test_a_flipped_byte_is_refused(dataset, tmp_path, what, hdf5):
     """Numbers, strings and attributes alike: none of them is read with other content."""
     path = tmp_path / "p.nc"
-    je.save_profile(dataset, path)
+    je.save_profile(dataset.assign_attrs(large=2**40) if hdf5 else dataset, path)
     content = bytearray(path.read_bytes())
+    assert content.startswith(b"\x89HDF" if hdf5 else b"CDF")
     needle = {
-        "number": dataset.neuron_entropy.values.astype("<f8").tobytes(),
+        "number": dataset.neuron_entropy.values.astype("<f8" if hdf5 else ">f8").tobytes(),
         "label": b"bounds only",
         "attribute": dataset.attrs["title"].encode(),
     }[what]
@@ -255,6 +257,19 @@ def test_a_profile_without_checksum_is_refused(dataset, tmp_path):
     dataset.to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
     with pytest.raises(je.InputError, match="has no checksum: an earlier version or another program"):
         je.load_profile(tmp_path / "p.nc")
+
+
+@pytest.mark.parametrize(
+    "odd", [{"many": 2**40}, {"names": ["a", "b"]}, {"none": np.zeros((3, 0))}, {"half": np.float16(0.5)}], ids=str
+)
+def test_what_the_classic_format_cannot_hold_is_written_all_the_same(dataset, tmp_path, odd):
+    ((name, value),) = odd.items()
+    whole = dataset.assign({name: (("p", "q"), value)}) if name == "none" else dataset.assign_attrs(odd)
+    whole = whole.assign({name: ((), value)}) if name in ("half", "many") else whole
+    je.save_profile(whole, tmp_path / "p.nc")
+    xr.testing.assert_equal(je.load_profile(tmp_path / "p.nc"), whole)
+    if name != "none":
+        assert np.array_equal(je.load_profile(tmp_path / "p.nc").attrs[name], value)
 
 
 def test_missing_and_foreign_profiles_are_refused(tmp_path):
