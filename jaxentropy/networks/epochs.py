@@ -55,6 +55,12 @@ def initial_state(model: nn.Module, settings: Settings, image: Any) -> State:
     return State(kept, _optimiser(settings).init(kept["params"]))
 
 
+def state_from(settings: Settings, variables: Any) -> State:
+    """Before the first step from given variables."""
+    kept = jax.tree.map(jnp.asarray, dict(variables))
+    return State(kept, _optimiser(settings).init(kept["params"]))
+
+
 @partial(jax.jit, static_argnames="model")
 def one_epoch(
     model: nn.Module, images: Images, settings: Settings, state: State, rows: Any, first: Any

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxentropy.base.errors import InputError
@@ -16,6 +17,8 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
 
 
 NORMS = ("none", "batch", "layer")
+MOMENTUM = 0.9
+"""By which a batch normalisation's running mean and variance keep what they are at a step."""
 
 
 class MLP(nn.Module):
@@ -46,6 +49,23 @@ class MLP(nn.Module):
     ) -> Float[jax.Array, "n {self.num_classes}"]:
         """Logits."""
         return _head(self, images.reshape(len(images), -1), train)
+
+
+class OneLinear(MLP):
+    """The same multilayer perceptron without the nonlinearity of one hidden layer, whose number is a variable.
+
+    The collection ``linear`` holds ``layer``, ``int32[]`` from 1 on, or 0 for none: networks without this and without
+    that nonlinearity share a program, and the parameters are those of the ``MLP``.
+    """
+
+    @nn.compact
+    def __call__(
+        self, images: Float[jax.Array, "n ..."], train: bool = False
+    ) -> Float[jax.Array, "n {self.num_classes}"]:
+        """Logits."""
+        linear, act = self.variable("linear", "layer", lambda: jnp.int32(0)).value, _activation(self.activation)
+        keep = [lambda x, i=i: jnp.where(linear == i, x, act(x)) for i in range(1, len(self.widths) + 1)]
+        return _head(self, images.reshape(len(images), -1), train, keep)
 
 
 class CNN(nn.Module):
@@ -95,20 +115,22 @@ class CNN(nn.Module):
         return _head(self, x.reshape(len(x), -1), train)
 
 
-def _head(module: MLP | CNN, x: jax.Array, train: bool) -> jax.Array:
-    """The FC layers, each of which sows what its nonlinearity sees, and the output layer."""
-    act = _activation(module.activation)
+def _head(
+    module: MLP | CNN, x: jax.Array, train: bool, acts: Sequence[Callable[[jax.Array], jax.Array]] | None = None
+) -> jax.Array:
+    """The FC layers, each of which sows what its nonlinearity (``acts``, if not all alike) sees; the output layer."""
+    acts = acts or [_activation(module.activation)] * len(module.widths)
     _positive("widths", module.widths)
     if module.norm not in NORMS:
         raise InputError(f"unknown norm '{module.norm}'; choose from {', '.join(NORMS)}")
     for i, width in enumerate(module.widths, 1):
         x = nn.Dense(width, name=f"dense{i}")(x)
         if module.norm == "batch":
-            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, name=f"norm{i}")(x)
+            x = nn.BatchNorm(use_running_average=not train, momentum=MOMENTUM, name=f"norm{i}")(x)
         elif module.norm == "layer":
             x = nn.LayerNorm(name=f"norm{i}")(x)
         module.sow(COLLECTION, f"fc{i}", x)
-        x = act(x)
+        x = acts[i - 1](x)
         if module.dropout:
             x = nn.Dropout(module.dropout, deterministic=not train)(x)
     return nn.Dense(module.num_classes, name="output")(x)

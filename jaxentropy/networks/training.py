@@ -17,8 +17,9 @@ from tqdm import tqdm
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.together import together
 from jaxentropy.datasets import Dataset
+from jaxentropy.networks import epochs as programs
 from jaxentropy.networks.checkpoints import Checkpoints, State
-from jaxentropy.networks.epochs import Images, Settings, epoch_of_many, hits, initial_state, one_epoch, one_step
+from jaxentropy.networks.epochs import Images, Settings
 from jaxentropy.networks.models import MLP
 
 
@@ -82,6 +83,7 @@ def train(
     seeds: Sequence[int],
     recipe: Recipe | Sequence[Recipe],
     *,
+    start: Sequence[Any] | None = None,
     checkpoints: str | os.PathLike | None = None,
     at_once: int = 2,
     progress: bool = False,
@@ -96,13 +98,14 @@ def train(
         data: training and test set.
         seeds: one network each; a seed fixes the initial weights and the order of the images.
         recipe: how to train; or one for each seed, of the same epochs and batch size.
+        start: variables for each seed, which training goes on from; by default they are drawn by the seed.
         checkpoints: a folder (orbax) that the state of each seed is saved to and resumed from; a finished training is
             not run again.
         at_once: on a processor, so many networks are trained side by side.
         progress: show a progress bar with loss and accuracy on standard error.
 
     Raises:
-        InputError: no seeds, recipes that do not go together, or a checkpoint of another model.
+        InputError: no seeds, recipes or variables that do not go together, or a checkpoint of another model.
     """
     recipes = [recipe] * len(seeds) if isinstance(recipe, Recipe) else list(recipe)
     if not seeds:
@@ -112,12 +115,17 @@ def train(
             f"train: {len(recipes)} recipes for {len(seeds)} seeds; expected one for each, of the same epochs and "
             "batch size"
         )
+    if start is not None and len(start) != len(seeds):
+        raise InputError(f"train: variables to start from for {len(start)} networks, and {len(seeds)} seeds")
     if checkpoints is not None and len(set(seeds)) < len(seeds):
         raise InputError("train: a seed is there twice, and would have one folder of checkpoints; leave them out")
     networks = []
-    for seed, own in zip(seeds, recipes, strict=True):
+    for i, (seed, own) in enumerate(zip(seeds, recipes, strict=True)):
         settings = _settings(data, seed, own)
-        initial = initial_state(model, settings, jnp.asarray(data.train_images[:1]))
+        if start is None:
+            initial = programs.initial_state(model, settings, jnp.asarray(data.train_images[:1]))
+        else:
+            initial = programs.state_from(settings, start[i])
         store = None if checkpoints is None else Checkpoints(Path(checkpoints) / f"seed{seed:03d}")
         networks.append(_Network.restored(seed, settings, initial, own.epochs, store))
     if any(network.epoch < recipes[0].epochs for network in networks):
@@ -147,7 +155,7 @@ def accuracy_of(model: nn.Module, variables: Any, images: Any, labels: Any, batc
     right = 0
     for start in range(0, len(labels), batch_size):
         part = slice(start, start + batch_size)
-        right += int(hits(model, variables, images[part], labels[part]))
+        right += int(programs.hits(model, variables, images[part], labels[part]))
     return right / len(labels)
 
 
@@ -244,7 +252,7 @@ def _train_group(model, images: Images, group: list[_Network], epochs: int, shap
     settings = _stacked([network.settings for network in group])
     for epoch in range(group[0].epoch, epochs):
         rows = np.stack([_rows(network.seed, epoch, len(images.train), shape) for network in group])
-        states, results = epoch_of_many(
+        states, results = programs.epoch_of_many(
             model, images, settings, [network.state for network in group], rows, epoch * shape[0]
         )
         results = np.asarray(results)
@@ -256,7 +264,7 @@ def _train_group(model, images: Images, group: list[_Network], epochs: int, shap
 
 def _scanned_epoch(model, images: Images, settings: Settings, state: State, rows: np.ndarray, first: int, bar) -> Any:
     """An epoch in one compiled program."""
-    state, results = one_epoch(model, images, settings, state, rows, first)
+    state, results = programs.one_epoch(model, images, settings, state, rows, first)
     results = [float(value) for value in results]
     bar.update(len(rows))
     return state, results
@@ -266,7 +274,7 @@ def _looped_epoch(model, images: Images, settings: Settings, state: State, rows:
     """One compiled step, called in a loop over the batches."""
     results = []
     for number, batch in enumerate(rows, first):
-        state, result = one_step(model, images, settings, state, batch, number)
+        state, result = programs.one_step(model, images, settings, state, batch, number)
         results.append(result)
         bar.update()
     loss, accuracy = np.asarray(results).mean(0)

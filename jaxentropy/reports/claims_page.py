@@ -54,7 +54,7 @@ def _about(gathered: xr.Dataset) -> str:
     """What networks these are."""
     varied, fixed = [], []
     for name in ("dataset", "depth", "width", "activation", "norm", "dropout", "epochs", "batch_size", "learning_rate",
-                 "weight_decay", "init_scale", "label_noise", "train_size"):  # fmt: skip
+                 "weight_decay", "init_scale", "label_noise", "train_size", "recorded", "retrain_epochs"):  # fmt: skip
         values = list(dict.fromkeys(gathered[name].values.tolist()))
         (varied if len(values) > 1 else fixed).append(f"{name} {', '.join(map(str, values))}")
     accuracy = gathered.test_accuracy.groupby("dataset").mean()

@@ -9,7 +9,7 @@ import pytest
 
 import jaxentropy as je
 from jaxentropy.capture import Sown, sown
-from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP
+from jaxentropy.networks.models import ACTIVATIONS, CNN, MLP, OneLinear
 
 
 def initial(model, images):
@@ -74,3 +74,19 @@ def test_equal_modules_share_their_programs():
 def test_models_refuse(model, message, toy):
     with pytest.raises(je.InputError, match=message):
         initial(model, toy.test_images)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_one_linear_leaves_out_that_nonlinearity(activation, toy):
+    """By NumPy; with 0 it is the MLP."""
+    model, linear = MLP((8, 6, 5), 3, activation), OneLinear((8, 6, 5), 3, activation)
+    variables = initial(model, toy.test_images)
+    act = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}[activation]
+    for left_out in range(4):
+        x = toy.test_images.reshape(len(toy.test_images), -1)
+        for i in (1, 2, 3):
+            x = x @ np.asarray(variables["params"][f"dense{i}"]["kernel"])
+            x = x if i == left_out else act(x)
+        expected = x @ np.asarray(variables["params"]["output"]["kernel"])
+        found = linear.apply(variables | {"linear": {"layer": jnp.int32(left_out)}}, jnp.asarray(toy.test_images))
+        np.testing.assert_allclose(found, expected, atol=1e-5)

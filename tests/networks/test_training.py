@@ -11,7 +11,7 @@ import pytest
 
 import jaxentropy as je
 from jaxentropy.capture import sown
-from jaxentropy.networks.models import CNN, MLP
+from jaxentropy.networks.models import CNN, MLP, OneLinear
 from jaxentropy.networks.training import Recipe, accuracy_of, noisy_labels, train
 
 
@@ -175,3 +175,32 @@ def test_recipes_refuse():
             Recipe(epochs=1, **bad)
     with pytest.raises(je.InputError, match="unknown norm 'group'"):
         MLP((4,), norm="group").init(jax.random.key(0), jnp.ones((1, 4)))
+
+
+def test_training_goes_on_from_given_variables(toy):
+    recipe = Recipe(epochs=2, batch_size=16, learning_rate=1e-2)
+    first = train(MLP((8, 8), 3), toy, (5, 6), recipe)
+    starts = [first.of_seed(i)[1] for i in range(2)]
+    again = train(MLP((8, 8), 3), toy, (5, 6), recipe, start=starts)
+    for i in range(2):
+        jax.tree.map(np.testing.assert_array_equal, again.of_seed(i)[0], starts[i])
+    assert (again.loss[:, -1] < first.loss[:, -1]).all()
+    with pytest.raises(je.InputError, match="for 1 networks, and 2 seeds"):
+        train(MLP((8, 8), 3), toy, (5, 6), recipe, start=starts[:1])
+
+
+def test_networks_without_any_one_nonlinearity_share_a_program(toy, compilations):
+    """Each is retrained as by itself: its layer stays linear, and its numbers do not depend on the others."""
+    start = train(MLP((8, 8), 3), toy, (0,), Recipe(epochs=1, batch_size=16)).of_seed(0)[1]
+    starts = [start | {"linear": {"layer": jnp.int32(k)}} for k in range(3)]
+    recipe = Recipe(epochs=2, batch_size=16, learning_rate=1e-2)
+    model = OneLinear((8, 8), 3)
+    alone = train(model, toy, (0,), recipe, start=starts[:1])
+    before = len(compilations)
+    together = train(model, toy, (0, 0, 0), recipe, start=starts)
+    assert len(compilations) == before
+    jax.tree.map(np.testing.assert_array_equal, together.of_seed(0), alone.of_seed(0))
+    plain = train(MLP((8, 8), 3), toy, (0,), recipe, start=[start])
+    np.testing.assert_allclose(together.loss[0], plain.loss[0], rtol=1e-5)
+    assert [int(together.of_seed(k)[1]["linear"]["layer"]) for k in range(3)] == [0, 1, 2]
+    assert len(set(together.loss[:, -1].tolist())) == 3

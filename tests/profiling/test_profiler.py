@@ -259,6 +259,20 @@ def test_a_profile_without_checksum_is_refused(dataset, tmp_path):
         je.load_profile(tmp_path / "p.nc")
 
 
+def test_no_flipped_byte_is_read_as_something_else(dataset, tmp_path, rng):
+    """Anywhere in the file: it is refused, or lies where nothing is read from."""
+    path, refused = tmp_path / "p.nc", 0
+    je.save_profile(dataset, path)
+    content = path.read_bytes()
+    for place in rng.choice(len(content), 100, replace=False):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            xr.testing.assert_identical(je.load_profile(path), dataset)
+        except je.InputError:
+            refused += 1
+    assert refused > 50
+
+
 @pytest.mark.parametrize(
     "odd", [{"many": 2**40}, {"names": ["a", "b"]}, {"none": np.zeros((3, 0))}, {"half": np.float16(0.5)}], ids=str
 )

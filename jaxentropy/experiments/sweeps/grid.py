@@ -31,7 +31,10 @@ class Network:
         dropout: share of each hidden layer's outputs that is dropped in training.
         epochs, batch_size, learning_rate, weight_decay, init_scale, label_noise: as in ``Recipe``.
         train_size: so many training inputs at most, chosen by a fixed seed.
-        recorded: so many test inputs at most are recorded; of a task whose inputs are all listed, all are.
+        retrain_epochs: so long each network is trained on, for each of its layers without that layer's nonlinearity, to
+            see what can be left out (0: not at all).
+        recorded: so many test inputs at most are recorded, chosen by a fixed seed; of a task whose inputs are all
+            listed, all are.
         seed: of the initial weights, the order of the inputs and the label noise.
     """
 
@@ -49,6 +52,7 @@ class Network:
     label_noise: float = 0.0
     train_size: int = 4000
     recorded: int = 1000
+    retrain_epochs: int = 0
     seed: int = 0
 
     @property
@@ -74,7 +78,7 @@ class Network:
         return ", ".join(f"{name} {getattr(self, name)}" for name in own) or "the default network"
 
 
-_LEAST = {"epochs": 0, "seed": 0}
+_LEAST = {"epochs": 0, "retrain_epochs": 0, "seed": 0}
 _RANGES = {
     "dropout": (0.0, 1.0, False),
     "learning_rate": (0.0, math.inf, True),

@@ -1,7 +1,7 @@
 """What is measured of each network of a sweep: its profile beside its twin's, and what can be read from its layers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +13,9 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset
 from jaxentropy.experiments.sweeps.grid import Network
-from jaxentropy.networks.models import ACTIVATIONS, MLP
-from jaxentropy.networks.training import Recipe, Trained, noisy_labels, train
+from jaxentropy.experiments.sweeps.linearised import recipe_of, without_nonlinearity
+from jaxentropy.networks.models import ACTIVATIONS, MLP, MOMENTUM
+from jaxentropy.networks.training import Trained, noisy_labels, train
 from jaxentropy.profiling.profiler import profile
 from jaxentropy.recording.recorder import record
 from jaxentropy.recording.recording import Recording
@@ -23,7 +24,8 @@ BATCH = 1000
 BOOTSTRAP = 100
 RIDGE = 1e-3
 _SUBSET_SEED = 20241105
-_TIMED = 5
+_TIMED = 20
+_STATES = ("untrained", "trained")
 
 
 def train_networks(networks: Sequence[Network], data: Dataset, at_once: int) -> tuple[MLP, Trained]:
@@ -32,14 +34,6 @@ def train_networks(networks: Sequence[Network], data: Dataset, at_once: int) -> 
     model = MLP((first.width,) * first.depth, len(data.class_names), first.activation, first.norm, first.dropout)
     recipes = [recipe_of(network) for network in networks]
     return model, train(model, data, [network.seed for network in networks], recipes, at_once=at_once)
-
-
-def recipe_of(network: Network) -> Recipe:
-    """How it is trained."""
-    return Recipe(
-        network.epochs, network.batch_size, network.learning_rate, network.weight_decay, network.init_scale,
-        network.label_noise,
-    )  # fmt: skip
 
 
 def trained_on(data: Dataset, train_size: int) -> Dataset:
@@ -70,26 +64,27 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     if not np.isfinite(final):
         raise InputError(f"the training diverged: its loss is {final}; give a smaller learning rate")
     untrained, final_variables = trained.of_seed(i)
+    if network.norm == "batch":
+        untrained = _normalised(model, untrained, data.train_images)
     variables: dict[str, Any] = {"untrained": untrained, "trained": final_variables}
     recordings = {kind: _recorded(network, model, whole, own) for kind, own in variables.items()}
     ordered = {kind: recordings[kind] for kind in ("trained", "untrained")}
     found = profile(ordered, bounds=False, shuffles=1, bootstrap=BOOTSTRAP, estimators=("plugin",), seed=network.seed)
     read = {kind: _read(network, model, data, own) for kind, own in variables.items()}
-    by_layer = {
-        name: (("state", "layer"), np.array([getattr(read[kind], source) for kind in ("untrained", "trained")]))
-        for name, source in (("probe_accuracy", "probes"), ("centre_accuracy", "centres"))
+    right = {
+        f"{name}_accuracy": np.array([getattr(read[kind], name) for kind in _STATES]) for name in ("probe", "centre")
     }
-    params = variables["trained"]["params"]
+    by_layer = {name: (("state", "layer"), values.mean(-1)) for name, values in right.items()}
+    halves = _of_halves(recordings, right)
     noise = _noise_measures(network, model, data, variables)
     scalars = {
         "train_loss": trained.loss[i, -1] if network.epochs else np.nan,
         "train_accuracy": read["trained"].train_accuracy,
         "test_accuracy": read["trained"].test_accuracy,
         "untrained_accuracy": read["untrained"].test_accuracy,
-        "parameters": float(sum(leaf.size for leaf in jax.tree.leaves(params))),
+        "parameters": float(sum(leaf.size for leaf in jax.tree.leaves(variables["trained"]["params"]))),
         "forward_seconds": _forward_seconds(model, variables["trained"], data),
     }
-    linear = _linearised(network, params, data)
     history = {
         "epoch_loss": ("epoch", trained.loss[i]),
         "epoch_train_accuracy": ("epoch", trained.train_accuracy[i]),
@@ -97,22 +92,33 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     }
     return found.assign(
         {name: ((), float(value)) for name, value in scalars.items()}
-        | by_layer | noise | {"linearised_accuracy": ("layer", linear)} | history
-    ).assign_coords(state=["untrained", "trained"], epoch=np.arange(1, network.epochs + 1))  # fmt: skip
+        | by_layer | halves | noise | without_nonlinearity(network, model, variables["trained"], data) | history
+    ).assign_coords(state=list(_STATES), epoch=np.arange(1, network.epochs + 1))  # fmt: skip
+
+
+def _normalised(model: MLP, variables: Any, images: np.ndarray) -> Any:
+    """The twin with the mean and variance of its own inputs in each batch normalisation.
+
+    As they are before training, 0 and 1, it would not normalise, and training would seem to bring what they do.
+    """
+    whole, before = model.clone(dropout=0.0), variables["batch_stats"]
+    _, moved = whole.apply(variables, jnp.asarray(images), train=True, mutable=["batch_stats"])
+    stats = jax.tree.map(lambda old, new: (new - MOMENTUM * old) / (1 - MOMENTUM), before, moved["batch_stats"])
+    return variables | {"batch_stats": stats}
 
 
 def _recorded(network: Network, model: MLP, data: Dataset, variables: Any) -> Recording:
-    """On every input of a task whose inputs are all listed, or on the first test inputs."""
-    split = "all" if data.exhaustive else "test"
-    batches = [(images, labels) for images, labels in data.batches(split, BATCH)]
-    if not data.exhaustive:
-        batches = _first(batches, network.recorded)
+    """On every input of a task whose inputs are all listed, or on test inputs that a fixed seed chose."""
+    batches = list(data.batches("all", BATCH)) if data.exhaustive else _drawn(data, network.recorded)
     return record(sown(model), variables, batches, class_names=data.class_names, exhaustive=data.exhaustive)
 
 
-def _first(batches: list[tuple[np.ndarray, np.ndarray]], n: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    images, labels = (np.concatenate(parts)[:n] for parts in zip(*batches, strict=True))
-    return [(images[i : i + BATCH], labels[i : i + BATCH]) for i in range(0, len(labels), BATCH)]
+def _drawn(data: Dataset, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """So many test inputs, by lot: the first ones may be of one class."""
+    n = len(data.test_labels)
+    chosen = np.sort(np.random.default_rng(_SUBSET_SEED).permutation(n)[:most])
+    parts = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    return [(data.test_images[part], data.test_labels[part]) for part in parts]
 
 
 def _labels(network: Network, data: Dataset) -> np.ndarray:
@@ -142,12 +148,12 @@ def _outputs(model: MLP, variables: Any, images: np.ndarray) -> tuple[list[np.nd
 
 
 class _Read(NamedTuple):
-    """What can be read from a network: accuracies, and by layer those of simple readers of its outputs."""
+    """What can be read from a network: accuracies, and by layer which test inputs simple readers get right."""
 
     train_accuracy: float
     test_accuracy: float
-    probes: list[float]
-    centres: list[float]
+    probe: list[np.ndarray]
+    centre: list[np.ndarray]
 
 
 def _read(network: Network, model: MLP, data: Dataset, variables: Any) -> _Read:
@@ -158,27 +164,47 @@ def _read(network: Network, model: MLP, data: Dataset, variables: Any) -> _Read:
     return _Read(
         float((train_logits.argmax(1) == labels).mean()),
         float((test_logits.argmax(1) == data.test_labels).mean()),
-        [probe_accuracy(x, labels, y, data.test_labels, classes) for x, y in pairs],
-        [centre_accuracy(x, labels, y, data.test_labels, classes) for x, y in pairs],
+        [probed(x, labels, y, classes) == data.test_labels for x, y in pairs],
+        [nearest_centre(x, labels, y, classes) == data.test_labels for x, y in pairs],
     )
 
 
-def probe_accuracy(x: np.ndarray, labels: np.ndarray, y: np.ndarray, test_labels: np.ndarray, classes: int) -> float:
-    """Test accuracy of a linear probe: ridge regression of one-hot labels on standardised features."""
+def probed(x: np.ndarray, labels: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """What a linear probe takes ``y`` for: ridge regression of one-hot labels on standardised features ``x``."""
     mean, scale = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64) + 1e-6
     design = np.column_stack([(x - mean) / scale, np.ones(len(x))])
     penalty = RIDGE * len(x) * np.eye(design.shape[1])
     weights = np.linalg.solve(design.T @ design + penalty, design.T @ np.eye(classes)[labels])
-    guessed = np.column_stack([(y - mean) / scale, np.ones(len(y))]) @ weights
-    return float((guessed.argmax(1) == test_labels).mean())
+    return (np.column_stack([(y - mean) / scale, np.ones(len(y))]) @ weights).argmax(1)
 
 
-def centre_accuracy(x: np.ndarray, labels: np.ndarray, y: np.ndarray, test_labels: np.ndarray, classes: int) -> float:
-    """Test accuracy of the nearest class centre, by Euclidean distance."""
+def nearest_centre(x: np.ndarray, labels: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """The class of ``x`` whose centre is nearest, by Euclidean distance."""
     there = [c for c in range(classes) if (labels == c).any()]
     centres = np.stack([x[labels == c].mean(0, dtype=np.float64) for c in there])
-    nearest = (-2 * y @ centres.T + (centres**2).sum(1)).argmin(1)
-    return float((np.array(there)[nearest] == test_labels).mean())
+    return np.array(there)[(-2 * y @ centres.T + (centres**2).sum(1)).argmin(1)]
+
+
+def _of_halves(recordings: dict[str, Recording], right: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What depth is read off, of each half of the test inputs (every second one) by itself.
+
+    Recorded inputs that are all there are tell nothing of samples: of these, the readers alone are halved.
+    """
+    halves = [slice(h, None, 2) for h in (0, 1)]
+    of_half = ("half", "state", "layer")
+    found: dict[str, Any] = {
+        f"{name}_half": (of_half, np.array([values[..., half].mean(-1) for half in halves]))
+        for name, values in right.items()
+    }
+    if any(recording.weights is not None or recording.n < 4 for recording in recordings.values()):
+        return found
+    own = []
+    for half in halves:
+        parts = {kind: recordings[kind].take(np.arange(recordings[kind].n)[half]) for kind in _STATES}
+        own.append(profile(parts, bounds=False, shuffles=0, bootstrap=0, estimators=("plugin",)))
+    for name, dims in (("neuron_entropy", (*of_half, "class")), ("neuron_information", of_half)):
+        found[f"{name}_half"] = dims, np.array([one[name].sel(network=list(_STATES)).values for one in own])
+    return found
 
 
 def _noise_measures(network: Network, model: MLP, data: Dataset, variables: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +219,7 @@ def _noise_measures(network: Network, model: MLP, data: Dataset, variables: dict
     given = {}
     for name, labels in (("information_true_label", data.train_labels), ("information_trained_label", noisy)):
         values = []
-        for kind in ("untrained", "trained"):
+        for kind in _STATES:
             images = data.train_images[changed]
             batches = [(images[i : i + BATCH], labels[changed][i : i + BATCH]) for i in range(0, len(changed), BATCH)]
             recording = record(sown(model), variables[kind], batches, class_names=data.class_names)
@@ -205,39 +231,12 @@ def _noise_measures(network: Network, model: MLP, data: Dataset, variables: dict
     return given
 
 
-def _linearised(network: Network, params: Any, data: Dataset) -> np.ndarray:
-    """By layer, the test accuracy if its nonlinearity is left out; NaN where norms stand between."""
-    if network.norm != "none":
-        return np.full(network.depth, np.nan)
-    act = _ON_HOST[network.activation]
-    accuracies = np.empty(network.depth)
-    layers = jax.tree.map(np.asarray, [params[f"dense{i}"] for i in range(1, network.depth + 1)] + [params["output"]])
-    before = data.test_images.reshape(len(data.test_images), -1)
-    for k in range(network.depth):
-        seen = x = before @ layers[k]["kernel"] + layers[k]["bias"]
-        for layer in layers[k + 1 : -1]:
-            x = act(x @ layer["kernel"] + layer["bias"])
-        logits = x @ layers[-1]["kernel"] + layers[-1]["bias"]
-        accuracies[k] = (logits.argmax(-1) == data.test_labels).mean()
-        before = act(seen)
-    return accuracies
-
-
-# compiled for each shape, they would take longer than the products
-_ON_HOST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda x: np.maximum(x, 0),
-    "tanh": np.tanh,
-    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
-    "gelu": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-}
-
-
 def _forward_seconds(model: MLP, variables: Any, data: Dataset) -> float:
-    """Of a thousand inputs through the network: the median of some calls."""
+    """Of a thousand inputs through the network: the fastest of some calls, since what else runs only adds to it."""
     images = jnp.asarray(np.resize(data.test_images, (BATCH, *data.test_images.shape[1:])))
     seconds = []
-    for _ in range(_TIMED + 1):
+    for _ in range(_TIMED):
         start = time.perf_counter()
         jax.block_until_ready(_forward(model, variables, images))
         seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds[1:]))
+    return min(seconds)

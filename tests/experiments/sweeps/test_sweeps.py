@@ -1,11 +1,14 @@
 """Sweeps on a small data set: what is in the files, what is made again, and what is gathered."""
 
+import dataclasses
 import json
 import re
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,12 +19,12 @@ from jaxentropy.cli import main
 from jaxentropy.datasets import load
 from jaxentropy.experiments.sweeps import jobs, measure
 from jaxentropy.experiments.sweeps.grid import Network
-from jaxentropy.experiments.sweeps.measure import centre_accuracy, probe_accuracy, trained_on
-from jaxentropy.networks.models import MLP
-from jaxentropy.networks.training import train
+from jaxentropy.experiments.sweeps.measure import nearest_centre, probed, trained_on
+from jaxentropy.networks.models import MLP, OneLinear
+from jaxentropy.networks.training import Recipe, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
-SETTINGS = {"depth": [1, 3], "width": 8, "epochs": 2, "batch_size": 16, "learning_rate": 1e-2}
+SETTINGS = {"depth": [1, 3], "width": 8, "epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "retrain_epochs": 1}
 TIMED = ("forward_seconds",)
 
 
@@ -44,6 +47,14 @@ def contents(results) -> dict[str, xr.Dataset]:
 def expected(done):
     """What is in the files of ``done``: read once, for all tests that compare with it."""
     return contents(done)
+
+
+def flip_a_byte(results, key):
+    """Of a number, as the file has it: there is room between that nothing is read from."""
+    path = results.store.path(key)
+    content = bytearray(path.read_bytes())
+    content[content.find(results.profile(key).neuron_entropy.values.astype(">f8").tobytes()) + 3] ^= 0xFF
+    path.write_bytes(content)
 
 
 def assert_same(found, expected):
@@ -91,6 +102,65 @@ def test_layers_without_their_nonlinearity(done, settings):
         assert float(done.profile(key).linearised_accuracy[k]) == (logits.argmax(1) == data.test_labels).mean()
 
 
+def test_retraining_without_a_nonlinearity(done, settings):
+    """Each by itself, from the trained weights; beside a control that keeps all."""
+    data = load(settings["dataset"])
+    [key] = [k for k, n in done.store.networks.items() if (n.depth, n.seed) == (3, 1)]
+    recipe = measure.recipe_of(done.store.networks[key])
+    start = train(MLP((8, 8, 8), 3), data, (1,), recipe).of_seed(0)[1]
+    found = done.profile(key)
+    for k, stored in enumerate([found.retrained_control, *found.retrained_accuracy]):
+        again = train(
+            OneLinear((8, 8, 8), 3), data, (1,), dataclasses.replace(recipe, epochs=1),
+            start=[start | {"linear": {"layer": jnp.int32(k)}}],
+        )  # fmt: skip
+        assert float(stored) == again.test_accuracy[0, -1]
+
+
+def test_halves_are_profiles_of_every_second_input(done, settings):
+    """Of the recorded inputs, and of the test inputs that readers are asked."""
+    data = load(settings["dataset"])
+    [key] = [k for k, n in done.store.networks.items() if (n.depth, n.seed) == (3, 0)]
+    found, model = done.profile(key), MLP((8, 8, 8), 3)
+    variables = train(model, data, (0,), measure.recipe_of(done.store.networks[key])).of_seed(0)
+    for h in (0, 1):
+        batch = (data.test_images[h::2], data.test_labels[h::2])
+        for state, own in zip(("untrained", "trained"), variables, strict=True):
+            recording = je.record(sown(model), own, [batch], class_names=data.class_names)
+            expected = je.profile(recording, bounds=False, bootstrap=0, estimators=("plugin",))
+            one = found.sel(state=state).isel(half=h)
+            np.testing.assert_allclose(one.neuron_entropy_half, expected.neuron_entropy.values, atol=1e-12)
+            np.testing.assert_allclose(one.neuron_information_half, expected.neuron_information.values, atol=1e-12)
+    for name in ("probe_accuracy", "centre_accuracy"):
+        sizes = np.array([len(data.test_labels[h::2]) for h in (0, 1)])
+        whole = np.tensordot(sizes / sizes.sum(), found[f"{name}_half"].values, 1)
+        np.testing.assert_allclose(whole, found[name].values)
+
+
+def test_of_inputs_in_the_order_of_their_classes_all_classes_are_recorded(tmp_path, rng):
+    images, labels = rng.normal(size=(400, 4, 4, 1)).astype(np.float32), np.repeat(np.arange(4), 100)
+    np.savez(tmp_path / "sorted.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    network = Network(dataset=f"npz:{tmp_path}/sorted.npz", recorded=100)
+    data, model = load(network.dataset), MLP((5,), 4)
+    variables = model.init(jax.random.key(0), jnp.asarray(data.test_images[:1]))
+    found = measure._recorded(network, model, data, {"params": variables["params"]})
+    assert found.n == 100
+    assert np.bincount(found.labels).min() > 12
+
+
+def test_the_twin_of_a_batch_normalised_network_is_normalised(toy):
+    """What each nonlinearity of the twin sees of the training inputs has mean 0 and variance 1."""
+    model = MLP((8, 6), 3, norm="batch", dropout=0.5)
+    untrained = train(model, toy, (0,), Recipe(epochs=1, batch_size=16)).of_seed(0)[0]
+    twin = measure._normalised(model, untrained, toy.train_images)
+    _, seen = sown(model)(twin, jnp.asarray(toy.train_images))
+    for own in seen.values():
+        np.testing.assert_allclose(own.mean(0), 0, atol=1e-4)
+        np.testing.assert_allclose(own.var(0), 1, atol=1e-3)
+    _, before = sown(model)(untrained, jnp.asarray(toy.train_images))
+    assert max(float(abs(own.mean(0)).max()) for own in before.values()) > 0.1
+
+
 def test_probes_agree_with_a_plain_solution(rng):
     x, y = rng.normal(size=(90, 5)), rng.normal(size=(40, 5))
     labels, tested = np.arange(90) % 3, np.arange(40) % 3
@@ -101,12 +171,13 @@ def test_probes_agree_with_a_plain_solution(rng):
     targets = np.vstack([np.eye(3)[labels], np.zeros((6, 3))])
     weights = np.linalg.lstsq(extended, targets, rcond=None)[0]
     guessed = np.column_stack([(y - x.mean(0)) / (x.std(0) + 1e-6), np.ones(40)]) @ weights
-    assert probe_accuracy(x, labels, y, tested, 3) == (guessed.argmax(1) == tested).mean() > 0.6
+    np.testing.assert_array_equal(probed(x, labels, y, 3), guessed.argmax(1))
+    assert (guessed.argmax(1) == tested).mean() > 0.6
     centres = np.array([x[labels == c].mean(0) for c in range(3)])
     distances = ((y[:, None] - centres) ** 2).sum(-1)
-    assert centre_accuracy(x, labels, y, tested, 3) == (distances.argmin(1) == tested).mean()
+    np.testing.assert_array_equal(nearest_centre(x, labels, y, 3), distances.argmin(1))
     # a class that is not there is never the nearest
-    assert centre_accuracy(x, labels, y, tested, 4) == (distances.argmin(1) == tested).mean()
+    np.testing.assert_array_equal(nearest_centre(x, labels, y, 4), distances.argmin(1))
 
 
 def test_only_what_is_missing_or_damaged_is_made_again(settings, done, expected, tmp_path, monkeypatch):
@@ -123,10 +194,7 @@ def test_only_what_is_missing_or_damaged_is_made_again(settings, done, expected,
     assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0)) == 4
     assert made == []
     damaged, missing = copied.keys[:2]
-    path = copied.store.path(damaged)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
+    flip_a_byte(copied, damaged)
     copied.store.path(missing).unlink()
     je.sweep(settings, tmp_path / "out", seeds=2, workers=0, shard=(0, 2))
     results = je.sweep(settings, tmp_path / "out", seeds=2, workers=0, shard=(1, 2))
@@ -153,10 +221,7 @@ def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, expected
     assert len(made) == 4
     # a damaged file is made again; one that is missing too
     damaged, missing = grown.keys[:2]
-    path = grown.store.path(damaged)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
+    flip_a_byte(grown, damaged)
     grown.store.path(missing).unlink()
     again = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
     assert sorted(made[4:]) == sorted([damaged, missing])
@@ -205,7 +270,7 @@ def test_failures_are_noted_and_stop_no_other(settings, tmp_path, monkeypatch):
 
 def test_gathered(done):
     gathered = done.to_dataset()
-    assert dict(gathered.sizes) == {"member": 4, "state": 2, "layer": 3, "class": 3, "step": 2}
+    assert dict(gathered.sizes) == {"member": 4, "half": 2, "state": 2, "layer": 3, "class": 3, "step": 2}
     for i, key in enumerate(gathered.key.values):
         one, depth = done.profile(key), int(gathered.depth[i])
         own = gathered.isel(member=i)
@@ -219,6 +284,8 @@ def test_gathered(done):
         else:
             assert own.neuron_fall.isnull().all()
         np.testing.assert_array_equal(own.probe_accuracy[:, :depth], one.probe_accuracy)
+        np.testing.assert_array_equal(own.neuron_entropy_half[:, :, :depth], one.neuron_entropy_half)
+        np.testing.assert_array_equal(own.retrained_accuracy[:depth], one.retrained_accuracy)
     assert len(set(gathered.configuration.values)) == 2
     table = done.to_dataframe()
     assert len(table) == 2 * (2 * 1 + 2 * 3)
