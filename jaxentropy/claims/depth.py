@@ -1,6 +1,7 @@
 """How many FC layers are enough: a range, read off deep networks of one configuration."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,12 +9,12 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
+from jaxentropy.claims.depth_reading import LEARNT, by_halves, deepest_that_learnt
 from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_of, rule_named, summed_bits
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "summed")
-_LEARNT = 0.9
-"""Training accuracy below which a network has not learnt its task."""
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -89,11 +90,12 @@ def advise_depth(
     rule: str = OURS,
     *,
     tolerance: int | float | None = None,
+    learnt: int | float = LEARNT,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> DepthAdvice:
-    """Read off the deep networks of one configuration how many of their FC layers would be enough.
+    """Read off deep networks that differ by their seeds how many of their FC layers would be enough.
 
     >>> import xarray as xr
     >>> from jaxentropy import advise_depth
@@ -108,23 +110,30 @@ def advise_depth(
 
     Each network (seed) gives an answer of its own by the rule; ``best`` is their median (of two in the middle, the
     greater). The range holds the median's percentile interval over resampled seeds, at the rule's tolerance, at half of
-    it and at twice of it; and, for the rules that look at one neuron at a time, the answer of the
-    linear probe, which looks at all of them together, if it was measured. It is advice: whether a network of so many
-    layers does as well, only training one can tell (``validate_depth``).
+    it and at twice of it; what either half of the inputs says, if it was measured; and, for the rules that look at one
+    neuron at a time, the answer of the linear probe, which looks at all of them together. It is advice: whether a
+    network of so many layers does as well, only training one can tell (``validate_depth``).
+
+    Networks that have not learnt their task do not show how many layers it needs. Give networks of several depths, and
+    those are read that learnt, of the greatest depth where half or more did.
 
     Args:
-        gathered: networks of one configuration, as a sweep gathers them, with ``depth`` and ``seed`` along ``member``.
+        gathered: networks that differ by seed, or by depth and seed, as a sweep gathers them, with ``depth`` and
+            ``seed`` along ``member``.
         rule: one of ``RULES``; ``summed`` is ours.
         tolerance: what the rule takes for nothing, in its own units; by default ``TOLERANCES`` says.
+        learnt: training accuracy from which on a network has learnt its task.
         confidence: of the interval over seeds.
         resamples: of the seeds.
         seed: of the resampling.
 
     Raises:
-        InputError: an unknown rule, networks of several depths or configurations, or a quantity that is missing.
+        InputError: an unknown rule, networks that differ by other settings, or a quantity that is missing.
     """
-    members = _one_configuration(gathered)
+    gathered = _one_family(gathered)
     rule_named(rule)
+    read = deepest_that_learnt(gathered, learnt)
+    members = one_by_one(read)
     scales = _tolerances(rule, tolerance)
     answers = np.array([[_answer(rule, one, scale) for one in members] for scale in scales])
     by_seed = answers[len(scales) // 2]
@@ -137,27 +146,48 @@ def advise_depth(
         ends.append(probe)
         agrees = "agrees" if probe == best else f"says {probe}, and the range reaches to it"
         grounds += f" A linear probe of all neurons together, within 0.5 points of the best layer's, {agrees}."
+    halves = _of_halves(rule, members, scales[len(scales) // 2])
+    ends += halves
     low, high = min(*ends, int(best)), max(*ends, int(best))
     said = tuple(int(one) for one in by_seed)
-    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _unlearnt(members)
+    uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _said_of_halves(halves)
+    uncertainty += _unlearnt(gathered, read, learnt)
     return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
 
 
-def _one_configuration(gathered: xr.Dataset) -> list[xr.Dataset]:
-    """The networks, one by one, if they differ by nothing but their seeds."""
+def _one_family(gathered: xr.Dataset) -> xr.Dataset:
+    """The networks, if they differ by nothing but depth and seed."""
     if "depth" not in gathered.coords:
         raise InputError("advise_depth: the gathered sweep lacks the coordinate depth")
     gathered = gathered if "member" in gathered.dims else gathered.expand_dims("member")
     if not gathered.sizes["member"]:
-        raise InputError("advise_depth: there is no network")
-    for name in ("depth", "configuration"):
-        values = np.unique(gathered[name].values) if name in gathered.coords else [None]
+        raise InputError("advise_depth: there is no network; does the selection fit the sweep?")
+    settings = [str(name) for name, one in gathered.coords.items() if one.dims == ("member",)]
+    settings = [name for name in settings if name not in NOT_SETTINGS]
+    if len(np.unique(gathered.depth.values)) == 1 and "configuration" in gathered.coords:
+        settings.append("configuration")
+    for name in settings:
+        values = np.unique(gathered[name].values)
         if len(values) > 1:
             raise InputError(
-                f"advise_depth: expected networks of one configuration, which differ by their seeds; got {len(values)} "
-                f"values of {name}, among them {values[0]} and {values[-1]}: select one with gathered.sel or isel"
+                f"advise_depth: expected networks that differ by depth and seed alone; got {len(values)} values of "
+                f"{name}, among them {values[0]} and {values[-1]}: select one with gathered.query or isel"
             )
-    return [gathered.isel(member=k) for k in range(gathered.sizes["member"])]
+    return gathered
+
+
+def _of_halves(rule: str, members: Sequence[xr.Dataset], tolerance: int | float | None) -> list[int]:
+    """What either half of the inputs says: the median over networks; empty where halves were not measured."""
+    halves = [by_halves(one) for one in members]
+    if not all(halves):
+        return []
+    return [int(_median(np.array([_answer(rule, own[h], tolerance) for own in halves]))) for h in (0, 1)]
+
+
+def _said_of_halves(halves: list[int]) -> str:
+    if not halves:
+        return ""
+    return f" Read off either half of the inputs alone, the advice is {halves[0]} and {halves[1]}."
 
 
 def _tolerances(rule: str, tolerance: int | float | None) -> list[int | float | None]:
@@ -179,7 +209,7 @@ def _median(answers: np.ndarray) -> np.ndarray:
     return np.asarray(np.quantile(answers, 0.5, axis=-1, method="higher"))
 
 
-def _probe(members: list[xr.Dataset]) -> int | None:
+def _probe(members: Sequence[xr.Dataset]) -> int | None:
     """The linear probe's answer, if it was measured in every network."""
     try:
         return int(_median(np.array([RULES["probe"](one) for one in members])))
@@ -187,7 +217,7 @@ def _probe(members: list[xr.Dataset]) -> int | None:
         return None
 
 
-def _grounds(rule: str, members: list[xr.Dataset], tolerance: int | float | None) -> str:
+def _grounds(rule: str, members: Sequence[xr.Dataset], tolerance: int | float | None) -> str:
     if rule == "summed":
         return _summed_grounds(members)
     if rule != "information":
@@ -207,7 +237,7 @@ def _grounds(rule: str, members: list[xr.Dataset], tolerance: int | float | None
     return said
 
 
-def _summed_grounds(members: list[xr.Dataset]) -> str:
+def _summed_grounds(members: Sequence[xr.Dataset]) -> str:
     bits, needed = (np.array(part) for part in zip(*(summed_bits(one) for one in members), strict=True))
     mean, most = bits.mean(0), bits.max(1)
     by_layer = ", ".join(f"{value:.1f}" for value in mean)
@@ -236,19 +266,24 @@ def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> st
     )
 
 
-def _unlearnt(members: list[xr.Dataset]) -> str:
-    """A warning where the networks did not even learn what they were trained on, if that was measured."""
-    reached = [float(one["train_accuracy"]) for one in members if "train_accuracy" in one]
-    short = [share for share in reached if share < _LEARNT]
-    if not short:
+def _unlearnt(gathered: xr.Dataset, read: xr.Dataset, learnt: int | float) -> str:
+    """A warning where networks did not even learn what they were trained on, if that was measured."""
+    if "train_accuracy" not in gathered:
         return ""
-    return (
-        f" **{len(short)} of {len(members)} networks did not learn what they were trained on** (training accuracy "
-        f"{min(short):.2f}): what fewer layers would do cannot be read off them."
+    deepest = gathered.isel(member=gathered.depth.values == gathered.depth.values.max())
+    short = deepest.train_accuracy.values[~(deepest.train_accuracy.values >= learnt)]
+    if not len(short):
+        return ""
+    said = (
+        f" **{len(short)} of {deepest.sizes['member']} networks of {depth_of(deepest.isel(member=0))} layers did not "
+        f"learn what they were trained on** (training accuracy {short.min():.2f})"
     )
+    if (read.train_accuracy.values >= learnt).all():
+        return f"{said}; the advice is read off {read.sizes['member']} of {depth_of(read.isel(member=0))} that did."
+    return f"{said}: what fewer layers would do cannot be read off them. Train shallower ones, and give those too."
 
 
-def _table(members: list[xr.Dataset]) -> xr.Dataset:
+def _table(members: Sequence[xr.Dataset]) -> xr.Dataset:
     """What was measured, by layer: the mean over seeds."""
     columns = {}
     for title, (name, state) in _MEASURED.items():

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.base.errors import InputError
+from jaxentropy.claims.depth_reading import by_halves, deepest_that_learnt
 from jaxentropy.claims.depth_rules import Rule, depth_of
 
 NOT_SETTINGS = ("member", "key", "configuration", "depth", "seed")
@@ -15,7 +16,7 @@ SPLITS = 50
 """Random halves of the seeds, where the best depth is chosen on one half."""
 COSTS = (
     "regret", "regret_split", "within", "layers_saved", "parameters_saved", "seconds_ratio", "probe_loss", "spread",
-    "advice", "rounded_up",
+    "advice", "rounded_up", "halves_differ", "regret_deepest",
 )  # fmt: skip
 
 
@@ -29,7 +30,8 @@ class Family:
         depths: the depths that were trained, in order.
         accuracies: test accuracies at each depth, one a seed.
         parameters, seconds: means at each depth; NaN where not measured.
-        deep: the networks of the greatest depth.
+        deep: the networks that advice is read off, of the greatest depth of which half or more learnt their task.
+        deepest: those of the greatest depth, whether they learnt or not.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Family:
     parameters: np.ndarray
     seconds: np.ndarray
     deep: tuple[xr.Dataset, ...]
+    deepest: tuple[xr.Dataset, ...]
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -46,7 +49,7 @@ class Family:
         return np.array([one.mean() for one in self.accuracies])
 
 
-def families_of(gathered: xr.Dataset) -> list[Family]:
+def families_of(gathered: xr.Dataset, learnt: int | float) -> list[Family]:
     """The families of two depths or more, in the order in which they appear.
 
     Raises:
@@ -64,7 +67,7 @@ def families_of(gathered: xr.Dataset) -> list[Family]:
         members = gathered.isel(member=[k for k, one in enumerate(rows) if one == row])
         if len(np.unique(members.depth.values)) > 1:
             name = ", ".join(row[k] if settings[k] == "dataset" else f"{settings[k]} {row[k]}" for k in varying)
-            found.append(_family(name, members))
+            found.append(_family(name, members, learnt))
     if not found:
         raise InputError(
             "validate_depth: in no family (networks that differ by nothing but depth and seed) were two depths "
@@ -87,7 +90,7 @@ def _checked(gathered: xr.Dataset) -> None:
         raise InputError(f"validate_depth: test_accuracy is not finite for {len(keys)} networks, first {keys[0]}")
 
 
-def _family(name: str, members: xr.Dataset) -> Family:
+def _family(name: str, members: xr.Dataset, learnt: int | float) -> Family:
     depths = np.unique(members.depth.values)
     at = [np.flatnonzero(members.depth.values == depth) for depth in depths]
 
@@ -99,22 +102,30 @@ def _family(name: str, members: xr.Dataset) -> Family:
     accuracy = members.test_accuracy.values
     return Family(
         name, str(members.dataset.values[0]), depths, tuple(accuracy[one] for one in at), means("parameters"),
-        means("forward_seconds"), tuple(members.isel(member=k) for k in at[-1]),
+        means("forward_seconds"), one_by_one(deepest_that_learnt(members, learnt)),
+        one_by_one(members.isel(member=at[-1])),
     )  # fmt: skip
 
 
-def advice_of(rule: Rule, family: Family, drawn: bool) -> tuple[np.ndarray, dict[str, list[xr.Dataset]]]:
-    """What a rule says of each of the deepest networks; and the networks it can say nothing of, by the reason.
+def one_by_one(members: xr.Dataset) -> tuple[xr.Dataset, ...]:
+    """Each network by itself."""
+    return tuple(members.isel(member=k) for k in range(members.sizes["member"]))
+
+
+def advice_of(
+    rule: Rule, family: Family, members: Sequence[xr.Dataset], drawn: bool
+) -> tuple[np.ndarray, dict[str, list[xr.Dataset]]]:
+    """What a rule says of each of these networks of a family; and those it can say nothing of, by the reason.
 
     Returns:
         ``float[seed, layer]``: how much of the advice is each depth, 1 for the one advised (each alike where ``drawn``
         by lot); NaN where nothing is said.
     """
-    weights = np.full((len(family.deep), int(family.depths[-1])), np.nan)
+    weights = np.full((len(members), int(family.depths[-1])), np.nan)
     refused: dict[str, list[xr.Dataset]] = {}
-    for k, member in enumerate(family.deep):
+    for k, member in enumerate(members):
         if drawn:
-            weights[k] = 1 / weights.shape[1]
+            weights[k] = (np.arange(1, weights.shape[1] + 1) <= depth_of(member)) / depth_of(member)
             continue
         try:
             depth = rule(member)
@@ -191,6 +202,28 @@ def _probe_loss(weights: np.ndarray, family: Family) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
+def _halves_differ(rule: Rule, family: Family) -> float:
+    """By how many layers the advice of one half of the inputs differs from that of the other, on average."""
+    found = []
+    for member in family.deep:
+        halves = by_halves(member)
+        try:
+            found.append(abs(rule(halves[0]) - rule(halves[1])) if halves else np.nan)
+        except InputError:
+            found.append(np.nan)
+    known = np.array(found)[np.isfinite(found)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _regret_deepest(rule: Rule, family: Family, drawn: bool) -> float:
+    """Regret, if the deepest networks are read whether they learnt or not."""
+    weights, _ = advice_of(rule, family, family.deepest, drawn)
+    built = np.searchsorted(family.depths, np.arange(1, weights.shape[1] + 1))
+    said = weights[np.isfinite(weights[:, 0])]
+    regret = 100 * (family.accuracy.max() - family.accuracy[built])
+    return float((said @ regret).mean()) if len(said) else np.nan
+
+
 def costs_table(
     families: Sequence[Family], rules: Mapping[str, Rule], margin: float, seed: int
 ) -> tuple[xr.Dataset, dict[str, tuple[str, int]]]:
@@ -199,11 +232,14 @@ def costs_table(
     values = np.full((len(COSTS), len(families), len(rules)), np.nan)
     for f, family in enumerate(families):
         for r, (name, rule) in enumerate(rules.items()):
-            weights, refused = advice_of(rule, family, drawn=name == "random")
+            drawn = name == "random"
+            weights, refused = advice_of(rule, family, family.deep, drawn)
             for reason, members in refused.items():
                 first, before = silent.get(name, (reason, 0))
                 silent[name] = (first, before + len(members))
             costs = costs_of(weights, family, margin, seed)
+            costs["halves_differ"] = np.nan if drawn else _halves_differ(rule, family)
+            costs["regret_deepest"] = _regret_deepest(rule, family, drawn)
             values[:, f, r] = [costs[cost] for cost in COSTS]
     depths = np.unique(np.concatenate([family.depths for family in families]))
     accuracy, error = (np.full((len(families), len(depths)), np.nan) for _ in range(2))
@@ -219,6 +255,7 @@ def costs_table(
             "dataset": ("family", [family.dataset for family in families]),
             "deepest": ("family", [int(family.depths[-1]) for family in families]),
             "seeds": ("family", [len(family.deep) for family in families]),
+            "read": ("family", [depth_of(family.deep[0]) for family in families]),
         },
     )  # fmt: skip
     return table, silent

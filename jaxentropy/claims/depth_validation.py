@@ -8,6 +8,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.claims.depth_families import COSTS, costs_table, families_of
+from jaxentropy.claims.depth_reading import LEARNT
 from jaxentropy.claims.depth_rules import OURS, RULES, Rule, rule_named
 from jaxentropy.claims.depth_words import estimate_in, validation_markdown, validation_text
 from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered
@@ -35,10 +36,12 @@ class DepthValidation:
     Attributes:
         table: an ``xarray.Dataset`` with the dimensions ``rule`` and ``of`` (``all`` and each data set), and of every
             quantity the mean over families, with ``…_low`` and ``…_high``, the ends of its interval: ``regret``,
-            ``regret_split`` and ``probe_loss`` (points of test accuracy), ``within`` (% of the deepest networks whose
+            ``regret_split`` and ``probe_loss`` (points of test accuracy), ``within`` (% of the networks whose
             advice costs at most the margin), ``layers_saved``, ``parameters_saved`` (%), ``seconds_ratio``, ``spread``
             (largest less smallest advice over seeds), ``advice`` (layers), ``rounded_up`` (%: that depth was not
-            trained), and ``against``: regret less that of ours. ``families`` counts those that the rule spoke of.
+            trained), ``halves_differ`` (layers between the advice of one half of the inputs and the other),
+            ``regret_deepest``, and ``against``: regret less that of ours. ``families`` counts those that the rule
+            spoke of.
         families: the same quantities by ``family`` and ``rule``, and ``accuracy`` by ``family`` and ``depth``.
         silent: by rule, why it said nothing of a network, and of how many.
         margin: the target, in points.
@@ -78,6 +81,7 @@ def validate_depth(
     *,
     rules: Sequence[str] | Mapping[str, Rule] | None = None,
     margin: int | float = MARGIN,
+    learnt: int | float = LEARNT,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -95,21 +99,26 @@ def validate_depth(
     >>> round(found.get("regret", "two").mean, 6)  # points of test accuracy
     1.0
 
-    A *family* is the networks that differ by nothing but depth and seed. A rule sees one of its deepest networks at a
-    time and advises a depth. Its *regret* is the best depth's mean test accuracy over seeds less that at the advised
-    depth, in percentage points, and never negative. Since the best of many depths is best by luck too, ``regret_split``
-    chooses the best depth by one half of the seeds and judges by the other (four seeds and more; it may be negative).
-    ``probe_loss`` is what is lost if the layers of the deep network above the advised one give way to a linear probe.
+    A *family* is the networks that differ by nothing but depth and seed. Of each, those networks are read that learnt
+    their task, of the greatest depth where half or more did; every rule reads the same ones, one at a time, and advises
+    a depth. (``regret_deepest`` is what it costs to read the deepest networks whatever they learnt.)
 
-    Means are over seeds, then over families; intervals are percentiles over resampled families. From few families they
-    are too narrow, and the text says so. They speak of families like these. A depth that was not trained is rounded up
-    to the next that was. *random* is the mean over all depths, not one draw.
+    *Regret* is the best depth's mean test accuracy over seeds less that at the advised depth, in percentage points, and
+    never negative. Since the best of many depths is best by luck too, ``regret_split`` chooses the best depth by one
+    half of the seeds and judges by the other (four seeds and more; it may be negative). ``probe_loss`` is what is lost
+    if the layers of the network above the advised one give way to a linear probe. ``halves_differ`` is how sensitive
+    the advice is to the sample of inputs.
+
+    Means are over seeds, then over families; intervals are percentiles over resampled families: none from fewer than
+    five, and too narrow from fewer than ten, which the text says. They speak of families like these. A depth that was
+    not trained is rounded up to the next that was. *random* is the mean over all depths, not one draw.
 
     Args:
         gathered: a sweep: ``test_accuracy`` along ``member``, with ``dataset``, ``depth``, ``seed``, ``key``, and what
             the rules read.
         rules: names in ``RULES`` (by default all), or rules of your own by name.
         margin: points of regret that are near enough.
+        learnt: training accuracy from which on advice may be read off a network.
         confidence: of the intervals.
         resamples: of the families.
         seed: of the resampling.
@@ -118,7 +127,7 @@ def validate_depth(
         InputError: something is missing, no family has two depths, or no rule has anything to go by.
     """
     chosen = _rules(rules)
-    families, silent = costs_table(families_of(gathered), chosen, margin, seed)
+    families, silent = costs_table(families_of(gathered, learnt), chosen, margin, seed)
     spoke = families.regret.notnull().any("family")
     if not spoke.any():
         raise InputError(f"validate_depth: no rule has anything to go by; {next(iter(silent.values()))[0]}")

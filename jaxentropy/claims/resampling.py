@@ -6,6 +6,8 @@ import numpy as np
 
 FEW_CLUSTERS = 10
 """Below so many clusters, percentile intervals are known to be too narrow."""
+LEAST_CLUSTERS = 5
+"""Below so many, they mean nothing, and none is given."""
 
 
 class Estimate(NamedTuple):
@@ -44,10 +46,10 @@ def replicated_means(values: np.ndarray, cluster: np.ndarray, draws: np.ndarray)
 
 
 def estimate(replicates: np.ndarray, confidence: float, clusters: int) -> Estimate:
-    """The first as it is, and the quantiles of the others; no interval from fewer than two clusters."""
+    """The first as it is, and the quantiles of the others; no interval from fewer than five clusters."""
     mean, others = float(replicates[0]), replicates[1:]
     others = others[np.isfinite(others)]
-    if clusters < 2 or not len(others) or not np.isfinite(mean):
+    if clusters < LEAST_CLUSTERS or not len(others) or not np.isfinite(mean):
         return Estimate(mean, np.nan, np.nan)
     low, high = np.quantile(others, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(mean, float(low), float(high))

@@ -7,6 +7,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.claims.depth import RULES, advise_depth
+from jaxentropy.claims.depth_reading import deepest_that_learnt
 from tests.claims.sweeps import gathered, network, saturating
 
 
@@ -155,7 +156,7 @@ def test_every_rule_advises(name):
         (lambda g: g.sel(state=["trained"]), {}, "of the untrained network"),
         (lambda g: g.drop_vars("depth"), {}, "lacks the coordinate depth"),
         (lambda g: g.isel(member=[]), {}, "no network"),
-        (lambda g: g.assign_coords(depth=("member", [6, 5])), {}, "one configuration.*2 values of depth"),
+        (lambda g: g.assign_coords(width=("member", [64, 32])), {}, "depth and seed alone.*2 values of width"),
         (lambda g: g.assign_coords(configuration=("member", ["a", "b"])), {}, "2 values of configuration"),
         (lambda g: g.where(g.layer != 3), {}, "not measured at layer 3 of network toy-64-6-0"),
         (lambda g: g, {"rule": "best"}, "no rule is called 'best'; the rules are information"),
@@ -183,12 +184,45 @@ def test_ours_adds_up_what_neurons_tell_beyond_the_twin():
     assert "In 1 of 1 networks **no layer gets there**" in nothing.grounds
 
 
-def test_networks_that_did_not_learn_are_told_of():
+def test_networks_that_did_not_learn_are_not_read_where_others_did():
     members = seeds(2, 3)
     learnt = members.assign(train_accuracy=("member", [0.99, 0.91]))
     assert "did not learn" not in advise_depth(learnt).text
-    half = members.assign(train_accuracy=("member", [0.99, 0.64]))
+    half = advise_depth(members.assign(train_accuracy=("member", [0.99, 0.64])), "information")
+    assert half.by_seed == (2,)
     assert (
-        "**1 of 2 networks did not learn what they were trained on** (training accuracy 0.64)"
-        in advise_depth(half).text
+        "**1 of 2 networks of 6 layers did not learn what they were trained on** (training accuracy 0.64); the advice "
+        "is read off 1 of 6 that did." in half.text
     )
+    none = advise_depth(members.assign(train_accuracy=("member", [0.6, 0.64])), "information")
+    assert none.by_seed == (2, 3)
+    assert "cannot be read off them. Train shallower ones" in none.text
+    strict = advise_depth(learnt, "information", learnt=0.95)
+    assert strict.by_seed == (2,)
+
+
+def test_of_several_depths_the_deepest_is_read_where_half_learnt():
+    """Depths 4, 5 and 6 of four seeds each; of these 4, 2 and 1 have learnt."""
+    networks = [network(depth, seed=seed) for depth in (4, 5, 6) for seed in range(4)]
+    reached = [0.9] * 4 + [0.95, 0.2, 0.95, 0.2] + [0.95, 0.2, 0.2, np.nan]
+    several = gathered(networks).assign(train_accuracy=("member", reached))
+    found = advise_depth(several, "deepest")
+    assert (found.best, found.depth, found.by_seed) == (5, 5, (5, 5))
+    assert "**3 of 4 networks of 6 layers did not learn" in found.text
+    assert "read off 2 of 5 that did" in found.text
+    assert [int(d) for d in deepest_that_learnt(several).seed] == [0, 2]
+    assert deepest_that_learnt(several.drop_vars("train_accuracy")).depth.values.tolist() == [6] * 4
+
+
+def test_halves_of_the_inputs_have_their_say():
+    """Information rises up to layer 2 by one half of the inputs, and up to layer 5 by the other."""
+    members = seeds(3, 3).drop_vars("probe_accuracy")
+    ends = np.array([saturating(6, 2), saturating(6, 5)])
+    halves = np.stack([np.full((2, 2, 6), 0.05), np.repeat(ends[:, None], 2, 1)], 2)  # half, member, state, layer
+    dims = ("half", "member", "state", "layer")
+    whole = members.assign(neuron_information_half=(dims, halves))
+    found = advise_depth(whole, "information")
+    assert (found.low, found.best, found.high) == (2, 3, 5)
+    assert "Read off either half of the inputs alone, the advice is 2 and 5." in found.text
+    assert "either half" not in advise_depth(members, "information").text
+    assert "either half" not in advise_depth(whole.assign(neuron_information_half=(dims, 0 * halves + np.nan))).text

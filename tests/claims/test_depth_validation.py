@@ -220,12 +220,12 @@ def test_intervals_are_those_of_resampled_families(rng):
 
 
 def test_members_of_a_cluster_stay_together():
-    """Two clusters of equal members: a resample has the one, the other, or both."""
-    values, cluster = np.array([0.0, 0.0, 1.0, 1.0, np.nan]), np.array([0, 0, 1, 1, 1])
-    found = clustered(values, cluster, cluster_draws(2, 500, 0), 0.95)
-    assert found == (0.5, 0.0, 1.0)
-    alone = clustered(values, np.array([0, 0, 0, 0, 1]), cluster_draws(2, 500, 0), 0.95)
-    assert np.isnan(alone.low)
+    """Six clusters of equal members, three of 0 and three of 1: a resample's mean is binomial of six draws."""
+    values, cluster = np.repeat([0.0, 0, 0, 1, 1, 1, np.nan], 2), np.repeat([0, 1, 2, 3, 4, 5, 5], 2)
+    found = clustered(values, cluster, cluster_draws(6, 5000, 0), 0.95)
+    assert found == pytest.approx((0.5, 1 / 6, 5 / 6))
+    of_four = clustered(values[:8], cluster[:8], cluster_draws(6, 500, 0), 0.95)
+    assert np.isnan(of_four.low)
 
 
 @pytest.mark.parametrize(
@@ -251,3 +251,60 @@ def test_padding_changes_nothing():
     wide = sweep.reindex(layer=np.arange(1, 13))
     assert validated(sweep).table.identical(validated(wide).table)
     assert saturating(3, 2).tolist() == [0.2, 0.4, 0.4]
+
+
+def test_families_whose_deepest_networks_did_not_learn_are_read_where_they_did():
+    """Accuracy falls from depth 4 on, where nothing is learnt: the deepest networks would advise 6 layers."""
+    networks = [
+        network(
+            depth, width=width, seed=seed, accuracy=0.95 if depth < 4 else 0.5,
+            information=(np.full(depth, 0.05), saturating(depth, 2 if depth < 4 else 6)),
+        )
+        for width in range(6) for depth in range(1, 7) for seed in range(2)
+    ]  # fmt: skip
+    sweep = gathered(networks)
+    sweep = sweep.assign(train_accuracy=xr.where(sweep.depth < 4, 0.99, 0.5))
+    found = validated(sweep)
+    assert found.get("regret", "information") == Estimate(0, 0, 0)
+    assert found.get("regret_deepest", "information").mean == pytest.approx(45)
+    assert found.get("advice", "deepest").mean == 3
+    assert found.families.read.values.tolist() == [3] * 6
+    assert (
+        "(toy, width 0: 3 layers, not 6; toy, width 1: 3 layers, not 6; toy, width 2: 3 layers, not 6; and 3 more)"
+        in (found.text)
+    )
+    assert "Read off the deepest networks whatever they learnt, it would cost 45.00" in found.text
+    blind = validated(sweep, learnt=0)
+    assert blind.get("regret", "information").mean == pytest.approx(45)
+    assert "the deepest of each family;" in blind.text
+    assert validated(sweep, rules=["random"]).get("advice", "random").mean == 2
+
+
+def test_halves_of_the_inputs_that_differ_are_counted():
+    sweep = planted_sweep(3, 3, seeds=2)
+    dims = ("half", *sweep.neuron_information.dims)
+    values = np.stack([sweep.neuron_information.values] * 2)
+    values[1, :, 1] = np.where(np.isfinite(values[1, :, 1]), saturating(DEEPEST, 5), np.nan)
+    found = validated(sweep.assign(neuron_information_half=(dims, values)))
+    assert found.get("halves_differ", "information").mean == 2
+    assert found.get("halves_differ", "two").mean == 0
+    assert np.isnan(found.get("halves_differ", "random").mean)
+    assert np.isnan(validated(sweep).get("halves_differ", "information").mean)
+    assert "halves of inputs differ by" in found.to_markdown()
+    assert "halves of inputs differ by" not in validated(sweep).to_markdown()
+
+
+def test_data_that_chose_the_rule_are_named(monkeypatch):
+    for module in (depth_validation, depth_words):
+        monkeypatch.setattr(module, "OURS", "summed")
+    sweep = planted_sweep(2, 2, seeds=1)
+    assert "had no part in choosing the rule" in validated(sweep).text
+    known = sweep.assign_coords(dataset=("member", np.where(sweep.dataset == "a", "mnist5k", "b")))
+    assert "chosen after a look at mnist5k, so that on these it flatters itself" in validated(known).text
+
+
+def test_advice_that_was_not_trained_is_told_of():
+    sweep = planted_sweep(3, 3, seeds=2)
+    found = validated(sweep.isel(member=np.flatnonzero(sweep.depth != 3)))
+    assert found.get("rounded_up", "information").mean == 100
+    assert "But 100 % of its advice is of a depth that was not trained" in found.text
