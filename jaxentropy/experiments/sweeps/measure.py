@@ -14,6 +14,7 @@ from jaxentropy.capture import sown
 from jaxentropy.datasets import Dataset
 from jaxentropy.experiments.sweeps.grid import Network
 from jaxentropy.experiments.sweeps.linearised import recipe_of, without_nonlinearity
+from jaxentropy.experiments.sweeps.noise import noise_measures
 from jaxentropy.networks.models import ACTIVATIONS, MLP, MOMENTUM
 from jaxentropy.networks.training import Trained, noisy_labels, train
 from jaxentropy.profiling.profiler import profile
@@ -62,7 +63,7 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     """
     final = trained.loss[i, -1] if network.epochs else 0.0
     if not np.isfinite(final):
-        raise InputError(f"the training diverged: its loss is {final}; give a smaller learning rate")
+        raise InputError(f"the training diverged: its loss is {final}; give a smaller learning rate or initial scale")
     untrained, final_variables = trained.of_seed(i)
     if network.norm == "batch":
         untrained = _normalised(model, untrained, data.train_images)
@@ -76,7 +77,7 @@ def measured(network: Network, model: MLP, whole: Dataset, data: Dataset, traine
     }
     by_layer = {name: (("state", "layer"), values.mean(-1)) for name, values in right.items()}
     halves = _of_halves(recordings, right)
-    noise = _noise_measures(network, model, data, variables)
+    noise = noise_measures(model, data, _labels(network, data), variables)
     scalars = {
         "train_loss": trained.loss[i, -1] if network.epochs else np.nan,
         "train_accuracy": read["trained"].train_accuracy,
@@ -205,30 +206,6 @@ def _of_halves(recordings: dict[str, Recording], right: dict[str, np.ndarray]) -
     for name, dims in (("neuron_entropy", (*of_half, "class")), ("neuron_information", of_half)):
         found[f"{name}_half"] = dims, np.array([one[name].sel(network=list(_STATES)).values for one in own])
     return found
-
-
-def _noise_measures(network: Network, model: MLP, data: Dataset, variables: dict[str, Any]) -> dict[str, Any]:
-    """Of networks that were trained with noisy labels: on the training inputs whose label was changed, what a layer's
-    neurons tell of the true label and of the one that was trained."""
-    if not network.label_noise:
-        return {}
-    noisy = _labels(network, data)
-    changed = np.flatnonzero(noisy != data.train_labels)
-    if len(changed) < 2:
-        return {}
-    given = {}
-    for name, labels in (("information_true_label", data.train_labels), ("information_trained_label", noisy)):
-        values = []
-        for kind in _STATES:
-            images = data.train_images[changed]
-            batches = [(images[i : i + BATCH], labels[changed][i : i + BATCH]) for i in range(0, len(changed), BATCH)]
-            recording = record(sown(model), variables[kind], batches, class_names=data.class_names)
-            own = profile({"trained": recording}, bounds=False, shuffles=1, bootstrap=0, estimators=("plugin",))
-            information = own.neuron_information
-            # less what shuffled labels seem to tell
-            values.append((information.sel(network="trained") - information.sel(network="shuffled")).values)
-        given[name] = (("state", "layer"), np.array(values))
-    return given
 
 
 def _forward_seconds(model: MLP, variables: Any, data: Dataset) -> float:

@@ -28,8 +28,8 @@ _BY_LAYER = {
     "never_on": ("share of neurons that are off for every input", "1"),
     "probe_accuracy": ("test accuracy of a linear probe of the layer's outputs", "1"),
     "centre_accuracy": ("test accuracy of the nearest class centre of the layer's outputs", "1"),
-    "information_true_label": ("information of a neuron's state about the true label, where noise changed it", "bits"),
-    "information_trained_label": ("the same about the label that was trained", "bits"),
+    "information_true_label": ("I(neuron's state; true label | trained label), where noise changed the label", "bits"),
+    "information_trained_label": ("I(neuron's state; trained label | true label), there", "bits"),
 }
 _BY_HALF_AND_CLASS = {
     "neuron_entropy_half": ("neuron_entropy of each half of the recorded inputs", "bits"),
@@ -43,6 +43,7 @@ _WITHOUT_NONLINEARITY = {
     "linearised_accuracy": ("test accuracy without this layer's nonlinearity", "1"),
     "retrained_accuracy": ("the same after retraining", "1"),
 }
+_BY_STATE = {"changed_accuracy": ("share of the changed labels that the network gives", "1")}
 _BY_STEP = {
     "neuron_fall": ("fall of the neuron entropy from a layer to the next", "bits"),
     "neuron_fall_se": ("standard error of neuron_fall", "bits"),
@@ -127,6 +128,7 @@ class Results:
             (_BY_HALF_AND_CLASS, ("member", "half", "state", "layer", "class")),
             (_BY_HALF, ("member", "half", "state", "layer")),
             (_BY_STEP, ("member", "state", "step", "class")),
+            (_BY_STATE, ("member", "state")),
             (_OF_NETWORK, ("member",)),
             (_WITHOUT_NONLINEARITY, ("member", "layer")),
         )

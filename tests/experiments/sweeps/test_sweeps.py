@@ -322,6 +322,15 @@ def test_label_noise_is_told_apart_by_layer(settings, tmp_path):
     true, given = one.information_true_label, one.information_trained_label
     assert true.dims == given.dims == ("state", "layer")
     assert (true > given + 0.02).all()
+    assert one.changed_accuracy.dims == ("state",)
+    [network] = results.store.networks.values()
+    data, model = load(settings["dataset"]), MLP((8,), 3)
+    noisy = measure._labels(network, data)
+    changed = noisy != data.train_labels
+    weights = train(model, data, (0,), measure.recipe_of(network)).of_seed(0)
+    for own, expected in zip(weights, one.changed_accuracy.values, strict=True):
+        guessed = np.asarray(model.apply(own, jnp.asarray(data.train_images[changed]))).argmax(1)
+        assert expected == (guessed == noisy[changed]).mean()
 
 
 def test_a_task_of_which_every_input_is_recorded_is_exact(tmp_path):
