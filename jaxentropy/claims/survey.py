@@ -9,8 +9,16 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.metric import BASELINES, POOLED, QUANTITIES, TARGETS, correlation_table, member_quantities
-from jaxentropy.claims.monotone import FACTORS, SHARES, member_counts, share_tables, training_table
-from jaxentropy.claims.ranks import cluster_weights
+from jaxentropy.claims.monotone import (
+    FACTORS,
+    SHARES,
+    drawn_together,
+    member_counts,
+    share_tables,
+    training_table,
+    twin_settings,
+    without_copies,
+)  # fmt: skip
 from jaxentropy.claims.survey_words import survey_text
 
 _VARIABLES = (
@@ -112,9 +120,11 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     A step is *clear* in a network and class where the fall or rise of the mean neuron entropy is larger than ``z``
     standard errors and the bound of its bias; where all inputs are listed, where it is larger than 1e-9 bits.
     Intervals come from a bootstrap that draws configurations, with all their seeds, within each data set: percentiles.
-    They are too narrow for fewer than 10 configurations, NaN for fewer than 5, and NaN where what is given leaves
-    nothing to correlate in more than 5 % of the resamples. They speak of other configurations like these, recorded on
-    the same inputs; those of shares of 0 and 1 have no width, however few configurations there are.
+    Those of untrained networks, and of what training does, draw together all that begin alike (equal width, activation,
+    norm and initial scale): a deeper twin has the layers of a shallower one, and what acts in training alone leaves it
+    as it is. They are too narrow for fewer than 10 of what is drawn, NaN for fewer than 5, and NaN where what is given
+    leaves nothing to correlate in more than 5 % of the resamples. They speak of other configurations like these,
+    recorded on the same inputs; those of shares of 0 and 1 have no width, and the text leaves them out.
 
     Args:
         gathered: a sweep, as ``load_sweep(folder).to_dataset()`` gives it.
@@ -126,17 +136,17 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
         InputError: no networks, the same network twice, or variables that are missing.
     """
     _check(gathered, confidence, resamples)
-    dataset = gathered.dataset.values.astype(str)
-    pairs = pd.MultiIndex.from_arrays([dataset, gathered.configuration.values.astype(str)])
-    cluster, distinct = pairs.factorize()
-    weights = cluster_weights(np.asarray(distinct.get_level_values(0)), resamples, seed)
+    of_configurations = drawn_together(gathered, ("configuration",), resamples, seed)
+    of_twins = drawn_together(gathered, twin_settings(gathered), resamples, seed)
     counts = member_counts(gathered, confidence)
-    shares = share_tables(gathered, counts, cluster, weights, confidence)
-    training = training_table(gathered, counts, cluster, weights, confidence)
-    table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
+    drawn = {"trained": of_configurations, "untrained": of_twins}
+    shares = share_tables(gathered, without_copies(gathered, counts), drawn, confidence)
+    training = training_table(gathered, counts, *of_twins, confidence)
+    dataset = gathered.dataset.values.astype(str)
+    table = correlation_table(member_quantities(gathered), dataset, *of_configurations, confidence)
     risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
     exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())
-    text = survey_text(gathered, len(distinct), shares, training, table, confidence, exact_rises)
+    text = survey_text(gathered, of_configurations.weights.shape[1], shares, training, table, confidence, exact_rises)
     return Survey(shares, training, table, confidence, text)
 
 

@@ -42,9 +42,13 @@ def survey_text(
             opening,
             "Does entropy fall with every layer? "
             + " ".join(_monotone(gathered, shares, training, confidence, exact_rises)),
-            "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence)),
+            "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence, _noisy(gathered))),
         ]
     )
+
+
+def _noisy(gathered: xr.Dataset) -> bool:
+    return "label_noise" in gathered.coords and bool((gathered.label_noise.values > 0).any())
 
 
 def _few(correlations: pd.DataFrame, number: int) -> bool:
@@ -68,8 +72,8 @@ def _monotone(
         _monotone_answer(gathered, own, confidence, exact_rises),
         f"Of the {own.cells} steps of {_many(int(own.networks), 'trained network')}, class by class, "
         f"{_share(own, 'falls')} fall clearly, {_share(own, 'rises')} rise clearly and {own.unclear:.0%} are unclear; "
-        f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none clearly rises "
-        f"in {_share(own, 'never_rises')}.",
+        f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none rises, each "
+        f"judged by itself, in {_share(own, 'never_rises')}.",
         _of_twins(twin, training),
     ]
     if active.cells:
@@ -86,36 +90,71 @@ def _monotone(
 def _monotone_answer(gathered: xr.Dataset, own: pd.Series, confidence: int | float, exact_rises: int) -> str:
     chance = 1 - confidence
     listed = bool(gathered.exact.values.astype(bool).all())
-    known = own.some_rise_corrected_low if np.isfinite(own.some_rise_corrected_low) else own.some_rise_corrected
+    interval = bool(np.isfinite(own.some_rise_corrected_low))
     if own.every_step_falls == 1:
-        return "Yes, in every network of this sweep, at every step and in every class."
-    if exact_rises or known > chance:
-        often = f"it clearly rises somewhere in {own.some_rise_corrected:.0%} of the trained networks"
-        how = f", more than the {chance:.0%} that chance explains" if known > chance and not listed else ""
+        return "Yes, in every network of this sweep that has two layers or more, at every step and in every class."
+    risen = round(own.some_rise_corrected * own.networks)
+    often = f"it clearly rises somewhere in {_of_networks(risen, int(own.networks))}, all steps judged together"
+    if exact_rises or (interval and own.some_rise_corrected_low > chance):
+        how = f", more than the {chance:.0%} that chance explains" if interval and not listed else ""
         if exact_rises and not listed:
-            how += f"; {exact_rises} of them without sampling error, since all inputs are listed"
-        mostly = "it falls at most steps, but not at all" if own.falls > 0.5 else "it does not even fall at most steps"
-        few = not np.isfinite(own.some_rise_corrected_low) and not exact_rises
-        answer = "It seems not, of configurations too few for an interval" if few else "No, not as a law"
-        return f"{answer}: {often}{how}; {mostly}."
+            how = f"; {exact_rises} of them without sampling error, since all inputs are listed"
+        return f"No, not as a law: {often}{how}; {_mostly(own)}."
     if listed:
         return "Not strictly: no step rises, but some leave the entropy as it is."
+    if not interval and own.some_rise_corrected > chance:
+        return f"Undecided, of configurations too few for an interval: {often}; {_mostly(own)}."
     return "Not contradicted, and not shown: no more steps rise than chance explains, but not all fall clearly."
 
 
+def _mostly(own: pd.Series) -> str:
+    if own.falls > 0.5:
+        return "it falls at most steps, but not at all of them"
+    if own.falls + own.unclear < 0.5:
+        return "it does not even fall at most steps"
+    return f"whether it falls at most steps is open, since {own.unclear:.0%} of them are unclear"
+
+
+def _of_networks(some: int, networks: int) -> str:
+    """A share in percent, or a number where it would be rounded to none."""
+    return (
+        f"{some / networks:.0%} of the trained networks"
+        if some >= 0.01 * networks
+        else f"{some} of {networks} networks"
+    )
+
+
 def _of_twins(twin: pd.Series, training: pd.DataFrame) -> str:
-    training = training.loc[(training.neurons == "all") & (training.share == "falls")]
+    training = training.loc[training.neurons == "all"]
+    power = _power(training.loc[(training.factor == "total") & (training.share == "unclear")].iloc[0])
+    training = training.loc[training.share == "falls"]
     more = training.loc[training.factor == "total"].iloc[0]
     said = (
         f"In their untrained twins {_share(twin, 'falls')} of the steps fall and {_share(twin, 'rises')} rise clearly: "
     )
     if not np.isfinite(more.low):
-        return said + f"with training the share of falls changes by {_points(more)}, of too few configurations to tell."
-    opposite = "".join(_opposite(training.loc[training.factor == factor], factor) for factor in FACTORS)
+        return said + (
+            f"with training the share of clear falls changes by {_points(more)}, of too few kinds of networks that "
+            "begin differently to tell."
+        )
+    rest = "".join(_opposite(training.loc[training.factor == factor], factor) for factor in FACTORS) + power
     if more.low <= 0 <= more.high:
-        return said + f"that training makes falls more frequent is not shown ({_points(more)}).{opposite}"
+        return said + f"that training makes clear falls more frequent is not shown ({_points(more)}).{rest}"
     way = "more" if more.difference > 0 else "less"
-    return said + f"training makes falls {way} frequent, by {_points(more)}.{opposite}"
+    return said + f"training makes clear falls {way} frequent, by {_points(more)}.{rest}"
+
+
+def _power(unclear: pd.Series) -> str:
+    """Where what is unclear changes with training, so that some of the clear falls may be ones that were unclear."""
+    if abs(unclear.difference) < 0.05:
+        return ""
+    fewer = "fewer" if unclear.difference < 0 else "more"
+    return (
+        f" Of trained networks {fewer} steps are unclear ({_points(unclear)}), so that a part of it may be that steps "
+        "are seen more clearly, and not that more of them fall."
+        if fewer == "fewer"
+        else f" Of trained networks {fewer} steps are unclear ({_points(unclear)}), so that falls may be missed there."
+    )
 
 
 def _opposite(rows: pd.DataFrame, factor: str) -> str:
@@ -143,9 +182,11 @@ def _by_factor(table: pd.DataFrame, factor: str) -> str:
     if len(rows) < 2:
         return ""
     most, least = rows.loc[rows.falls.idxmax()], rows.loc[rows.falls.idxmin()]
+    if not most.falls_low > least.falls_high:
+        return ""
     return (
-        f"By {_named(factor)}, falls are most frequent for {most[factor]} ({_share(most, 'falls')}) and least for "
-        f"{least[factor]} ({_share(least, 'falls')})."
+        f"By {_named(factor)}, clear falls are most frequent for {most[factor]} ({_share(most, 'falls')}; "
+        f"{most.unclear:.0%} unclear) and least for {least[factor]} ({_share(least, 'falls')}; {least.unclear:.0%})."
     )
 
 
@@ -165,7 +206,7 @@ def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series,
     )
 
 
-def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
+def _metric(correlations: pd.DataFrame, confidence: int | float, noisy: bool) -> list[str]:
     pooled = correlations.loc[correlations.dataset == POOLED]
     papers = pooled.loc[(pooled.quantity == PAPERS) & (pooled.target == "test_accuracy")]
     between = papers.loc[papers.among == "configurations"].set_index("given")
@@ -182,11 +223,17 @@ def _metric(correlations: pd.DataFrame, confidence: int | float) -> list[str]:
         _metric_answer(raw, size, trained),
         f"Among configurations, the last layer's neuron entropy has a rank correlation of {_rank(raw)} with test "
         f"accuracy (by data set: {', '.join(f'{row.dataset} {_rank(row)}' for _, row in each.iterrows())}); given "
-        f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}.",
+        f"width, depth and number of parameters {_rank(size)}, given training accuracy {_rank(trained)}. What is "
+        "given is held by a linear fit of ranks; what goes with it otherwise, and the activation, are not.",
         *_contradictions(among),
     ]
     for target, name in TARGETS.items():
         sentences.append(_beside_baselines(pooled.loc[pooled.target == target], name, confidence))
+    if noisy:
+        sentences.append(
+            "Some labels were noisy: the generalisation gap is that from the accuracy on noisy training labels to the "
+            "one on clean test labels, and negative where noise was not learnt."
+        )
     seeds = papers.loc[(papers.among == "seeds") & (papers.given == "nothing")].iloc[0]
     sentences.append(
         f"Between seeds of one configuration its correlation with test accuracy is {_rank(seeds)}."
@@ -216,18 +263,21 @@ def _metric_answer(raw: pd.Series, size: pd.Series, trained: pd.Series) -> str:
         return "Undecided: too few configurations for an interval."
     if not _excludes_zero(raw):
         held = [
-            f"of equal {name} the {'higher' if row.correlation > 0 else 'lower'} entropy has the better accuracy"
+            f"with {name} held the {'higher' if row.correlation > 0 else 'lower'} entropy has the better accuracy"
             for name, row in (("size", size), ("training accuracy", trained))
             if _excludes_zero(row)
         ]
-        but = f" Among configurations {', and '.join(held)}." if held else ""
+        but = f" But {', and '.join(held)}." if held else ""
         return f"Not shown: the last layer's entropy does not clearly go with test accuracy.{but}"
     way = "higher" if raw.correlation > 0 else "lower"
     said = f"the {way} the last layer's entropy, the better the test accuracy of a configuration"
-    beyond = [_excludes_zero(x) and x.correlation * raw.correlation > 0 for x in (size, trained)]
-    if all(beyond):
-        return f"It goes with it: {said}, also among configurations of equal size and of equal training accuracy."
-    lost = [name for name, stays in zip(("size", "training accuracy"), beyond, strict=True) if not stays]
+    held = {"size": size, "training accuracy": trained}
+    turned = [name for name, row in held.items() if _excludes_zero(row) and row.correlation * raw.correlation < 0]
+    if turned:
+        return f"Not by itself: {said}, but with {' and with '.join(turned)} held it is clearly the other way round."
+    lost = [name for name, row in held.items() if not _excludes_zero(row)]
+    if not lost:
+        return f"It goes with it: {said}, also with size held, and with training accuracy held."
     return f"Only as other numbers do: {said}, but that it tells more than {' and '.join(lost)} is not shown."
 
 
@@ -238,12 +288,12 @@ def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) 
     if not len(ours) or not len(others):
         return f"Of {target} and the baselines nothing can be said."
     best, other = _strongest(ours), _strongest(others)
-    clear = sum(_excludes_zero(row) for _, row in ours.iterrows())
+    clear, known = sum(_excludes_zero(row) for _, row in ours.iterrows()), int(np.isfinite(ours.low).sum())
     ends = "ahead of" if abs(best.correlation) > abs(other.correlation) else "behind"
     have = "1 has" if clear == 1 else f"{clear or 'none'} have"
     return (
-        f"Of {len(ours)} quantities, {have} an interval with {target} that excludes 0 (chance alone would give about "
-        f"{(1 - confidence) * len(ours):.1g}); the strongest, chosen afterwards and therefore flattered, is "
+        f"Of {known} quantities with an interval, {have} one with {target} that excludes 0 (chance alone would give "
+        f"about {(1 - confidence) * known:.1g}); the strongest, chosen afterwards and therefore flattered, is "
         f"{_MEANT[str(best.name)]} ({_rank(best)}), {ends} the strongest baseline, {_MEANT[str(other.name)]} "
         f"({_rank(other)})."
     )
@@ -275,6 +325,8 @@ def _excludes_zero(row: pd.Series) -> bool:
 
 def _share(row: pd.Series, name: str) -> str:
     value, low, high = (float(row.loc[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    if low == high:
+        return f"{value:.0%}"  # all or none of what was drawn: no resample tells how many others there may be
     return f"{value:.0%}{_interval(low, high, '.0%')}"
 
 

@@ -72,6 +72,7 @@ def sweep(
         "width": width,
         "activation": np.array(["relu", "tanh"])[of % 2],
         "seed": np.arange(members) % seeds,
+        "init_scale": 1 + of / 100,  # so that all twins are their own
     }
     along = {name: ("member", np.asarray(values)) for name, values in coords.items()}
     numbered = {"layer": np.arange(1, layers + 1), "step": np.arange(1, layers), "class": np.arange(classes)}
@@ -153,6 +154,31 @@ def test_training_is_the_difference_of_the_shares(found):
         assert row.difference == pytest.approx(own["trained"] - own["untrained"])
         assert row.low <= row.high or np.isnan(row.low)
     assert set(found.training.factor) == found.shares.keys()
+
+
+def test_twins_that_begin_alike_are_drawn_together_and_counted_once():
+    """Twelve rates of learning leave six twins of two seeds as they are; twelve draws of one thing are no evidence."""
+    made = sweep(3, configurations=12)
+    of = np.arange(24) // 2
+    rates = made.assign_coords(init_scale=("member", np.ones(24)), width=("member", 8 * (1 + of % 6)))
+    rates = rates.assign_coords(depth=("member", np.full(24, 3)), activation=("member", np.full(24, "relu")))
+    fall = made.neuron_fall.copy()
+    fall[:] = (
+        np.random.default_rng(0).normal(size=fall.shape)
+        + np.where(np.arange(24) // 2 % 6 < 3, 2, -2)[:, None, None, None]
+    )
+    fall[12:, 0] = fall[:12, 0].values  # the twins of the second six configurations are those of the first
+    found = survey(rates.assign(neuron_fall=fall), resamples=300)
+    row = found.shares["total"].query("state == 'untrained' and neurons == 'all'").iloc[0]
+    assert (row.networks, row.configurations) == (12, 6)
+    once = survey(rates.assign(neuron_fall=fall).isel(member=slice(0, 12)), resamples=300)
+    alone = once.shares["total"].query("state == 'untrained' and neurons == 'all'").iloc[0]
+    pd.testing.assert_series_equal(row, alone)
+    of_training = found.training.query("factor == 'total' and neurons == 'all' and share == 'falls'").iloc[0]
+    assert of_training.low <= of_training.difference <= of_training.high
+    two = rates.assign_coords(width=("member", 8 * (1 + of % 2)))
+    text = survey(two.assign(neuron_fall=fall), resamples=50).text
+    assert "of too few kinds of networks that begin differently to tell" in text
 
 
 def test_training_that_does_opposite_things_is_told(gathered):
@@ -314,7 +340,7 @@ def test_few_configurations_have_no_interval():
     made = sweep(configurations=2)
     two = survey(made.assign(neuron_fall=made.neuron_fall - 5), resamples=9)
     assert two.shares["total"].falls_low.isna().all()
-    assert "It seems not, of configurations too few" in two.text
+    assert "Undecided, of configurations too few" in two.text
 
 
 def test_shallow_networks_have_no_steps(gathered):

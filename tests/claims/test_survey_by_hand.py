@@ -167,7 +167,7 @@ def test_what_holds_at_equal_size_only_is_said():
     row = row_of(found, given="size")
     assert row.high < 0
     assert row_of(found).low < 0 < row_of(found).high
-    assert "of equal size the lower entropy has the better accuracy" in found.text
+    assert "with size held the lower entropy has the better accuracy" in found.text
 
 
 def test_few_configurations_and_unbounded_biases_are_told():
