@@ -11,10 +11,19 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
 from jaxentropy.claims.depth_reading import LEARNT, by_halves, deepest_that_learnt
-from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES, curve, depth_of, rule_named, summed_bits
+from jaxentropy.claims.depth_rules import (
+    LEAST_INFORMATION,
+    OURS,
+    RULES,
+    TOLERANCES,
+    curve,
+    depth_of,
+    rule_named,
+    summed_bits,
+)  # fmt: skip
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
-_BY_NEURONS = ("information", "summed")
+_BY_NEURONS = ("information", "gain", "summed")
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -120,7 +129,7 @@ def advise_depth(
     Args:
         gathered: networks that differ by seed, or by depth and seed, as a sweep gathers them, with ``depth`` and
             ``seed`` along ``member``.
-        rule: one of ``RULES``; ``summed`` is ours.
+        rule: one of ``RULES``; ``gain`` is ours.
         tolerance: what the rule takes for nothing, in its own units; by default ``TOLERANCES`` says.
         learnt: training accuracy from which on a network has learnt its task.
         confidence: of the interval over seeds.
@@ -220,6 +229,8 @@ def _probe(members: Sequence[xr.Dataset]) -> int | None:
 def _grounds(rule: str, members: Sequence[xr.Dataset], tolerance: int | float | None) -> str:
     if rule == "summed":
         return _summed_grounds(members)
+    if rule == "gain":
+        return _gain_grounds(members, tolerance)
     if rule != "information":
         return f"{(RULES[rule].__doc__ or '').splitlines()[0]}"
     trained, untrained = (
@@ -234,6 +245,24 @@ def _grounds(rule: str, members: Sequence[xr.Dataset], tolerance: int | float | 
     ).replace("%", " %")
     if (trained - untrained).max() < 0.01:
         said += " Training adds no clear information at any layer, so that the rule has little to go by."
+    return said
+
+
+def _gain_grounds(members: Sequence[xr.Dataset], share: int | float | None) -> str:
+    trained, untrained = (
+        np.array([curve(one, "neuron_information", state) for one in members]) for state in ("trained", "untrained")
+    )
+    added = (trained - untrained).mean(0)
+    said = (
+        f"Training adds {', '.join(f'{value:.3f}' for value in added)} bits about the class to what a neuron tells, "
+        f"from the first layer to the last; the advised layer is the first that has {share:.0%} of the most."
+    ).replace("%", " %")
+    short = int(((trained - untrained).max(1) < LEAST_INFORMATION).sum())
+    if short:
+        said += (
+            f" In {short} of {len(members)} networks **training adds no clear information at any layer**: they have "
+            "not learnt the task, or their neurons do not show it, and all layers are advised. Train them better first."
+        )
     return said
 
 

@@ -8,7 +8,7 @@ from jaxentropy.claims.depth_rules import OURS
 from jaxentropy.claims.resampling import FEW_CLUSTERS, Estimate, two_digits
 
 CHOSEN_ON = {"mnist5k", "fashion-mnist", "task:sparse-parity:5-of-12", "task:spirals:2"}
-"""Data sets that were looked at before the rule ``summed`` became ours."""
+"""Data sets that were looked at before the rule ``gain`` became ours."""
 _COLUMNS = {
     "regret": "regret (points)",
     "regret_split": "regret, halved seeds",
@@ -150,7 +150,7 @@ def _unknown(table: xr.Dataset, families: xr.Dataset, margin: float) -> str:
                 f"ours costs more than {margin:g} points in {over} of {int(each.notnull().sum())} families, most in "
                 f"{worst.family.item()} ({float(worst):.2f} points)",
             )
-        if OURS == "summed":
+        if OURS == "gain":
             few.append(_chosen(sorted(set(families.dataset.values.tolist()) & CHOSEN_ON)))
     return f"**What is not known?** {'; '.join(few)[0].upper()}{'; '.join(few)[1:]}." if few else ""
 

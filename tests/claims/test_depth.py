@@ -168,19 +168,45 @@ def test_errors_name_what_is_missing(change, settings, message):
         advise_depth(change(seeds(2, 3)), **settings)
 
 
-def test_ours_adds_up_what_neurons_tell_beyond_the_twin():
+@pytest.mark.parametrize(
+    ("added", "share", "expected"),
+    [
+        ([0.0, 0.09, 0.1, 0.4], 0.25, 3),
+        ([0.11, 0.09, 0.2, 0.4], 0.25, 1),
+        ([0.0, 0.09, 0.1, 0.4], 0.2, 2),
+        ([0.0, 0.1, 0.4, 0.2], 1, 3),
+        ([-0.1, -0.2, 0.001, 0.009], 0.25, 4),  # nothing is known: all layers
+    ],
+)
+def test_ours_is_a_share_of_what_training_adds(added, share, expected):
+    twin = np.array([0.4, 0.3, 0.2, 0.1])
+    assert rule("gain", 4, share, information=(twin, twin + added)) == expected
+
+
+def test_ours_says_what_training_adds():
+    twin = np.array([0.3, 0.2, 0.1])
+    found = advise_depth(gathered([network(3, information=(twin, twin + np.array([0.02, 0.2, 0.4])))]))
+    assert (found.rule, found.best) == ("gain", 2)
+    assert "Training adds 0.020, 0.200, 0.400 bits" in found.grounds
+    assert "the first that has 25 % of the most" in found.grounds
+    nothing = advise_depth(gathered([network(3, information=(twin, twin))]))
+    assert nothing.best == 3
+    assert "In 1 of 1 networks **training adds no clear information at any layer**" in nothing.grounds
+
+
+def test_summed_adds_up_what_neurons_tell_beyond_the_twin():
     """Width 16: 16 × 0.1, 16 × 0.25 and 16 × 0.3 bits; three classes need log2 3."""
     members = gathered([network(3, information=(np.full(3, 0.1), np.array([0.15, 0.35, 0.4])))])
     classes = int(members.neuron_entropy.sel(state="trained").isel(member=0, layer=0).notnull().sum())
     width = int(members.width[0])
     bits = width * np.array([0.05, 0.25, 0.3])
-    found = advise_depth(members)
+    found = advise_depth(members, "summed")
     reached = np.flatnonzero(bits >= np.log2(classes))
     assert found.rule == "summed"
     assert found.best == (reached[0] + 1 if len(reached) else 3)
     assert f"training adds {bits[0]:.1f}, {bits[1]:.1f}, {bits[2]:.1f} bits" in found.grounds
     # a network that has learnt nothing is told of
-    nothing = advise_depth(gathered([network(3, information=(np.full(3, 0.1), np.full(3, 0.1)))]))
+    nothing = advise_depth(gathered([network(3, information=(np.full(3, 0.1), np.full(3, 0.1)))]), "summed")
     assert "In 1 of 1 networks **no layer gets there**" in nothing.grounds
 
 

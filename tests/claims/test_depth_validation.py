@@ -208,7 +208,7 @@ def test_tables_have_every_rule_and_data_set():
     assert len(overall.splitlines()) == len(by_dataset.strip().splitlines()) == 2 + len(RULES)
     assert "information (ours)" in overall
     assert str(found) == found.to_markdown()
-    assert repr(found) == "DepthValidation(10 rules, 6 families)"
+    assert repr(found) == "DepthValidation(11 rules, 6 families)"
 
 
 def test_intervals_are_those_of_resampled_families(rng):
@@ -296,7 +296,7 @@ def test_halves_of_the_inputs_that_differ_are_counted():
 
 def test_data_that_chose_the_rule_are_named(monkeypatch):
     for module in (depth_validation, depth_words):
-        monkeypatch.setattr(module, "OURS", "summed")
+        monkeypatch.setattr(module, "OURS", "gain")
     sweep = planted_sweep(2, 2, seeds=1)
     assert "had no part in choosing the rule" in validated(sweep).text
     known = sweep.assign_coords(dataset=("member", np.where(sweep.dataset == "a", "mnist5k", "b")))
