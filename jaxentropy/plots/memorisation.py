@@ -1,5 +1,7 @@
 """Where memorisation sits: what layers tell of true and of trained labels, where noise changed them."""
 
+import math
+import re
 import textwrap
 from typing import Any
 
@@ -39,7 +41,7 @@ def memorisation_by_layer(table: xr.Dataset, ax: Axes | None = None, *, dataset:
     Args:
         table: ``je.memorisation(…).table``.
         ax: where to draw; by default new axes.
-        dataset: whose groups; by default all.
+        dataset: whose groups; by default all. With further settings where networks differ by them: ``digits, width 16``.
     """
     ax = ax or new_axes()
     names = [_parts(str(group)) for group in table.group.values]
@@ -79,9 +81,11 @@ def _has_bands(table: xr.Dataset) -> bool:
 
 
 def _parts(group: str) -> tuple[str, float]:
-    """Data set and share of noise: ``mnist5k, 0.3``."""
-    name, share = group.rsplit(", ", 1)
-    return name, float(share)
+    """Panel and share of noise: ``mnist5k, 0.3`` is of mnist5k, ``mnist5k, 0.3, width 16`` of mnist5k, width 16."""
+    found = re.fullmatch(r"(.*?), ([\d.]+(?:e-?\d+)?)((?:, .*)?)", group)
+    if found is None:
+        return group, math.nan
+    return found[1] + found[3], float(found[2])
 
 
 def _learnt(table: xr.Dataset) -> np.ndarray:
@@ -100,7 +104,7 @@ def _tint(hue: str, part: int | float) -> str:
 
 @styled
 def memorisation_figure(table: xr.Dataset) -> Figure:
-    """Where memorisation sits, a panel a data set.
+    """Where memorisation sits, a panel a data set (and further setting, where networks differ by one).
 
     >>> import xarray as xr
     >>> bits = {"true": [[0.2, 0.1]] * 2, "trained": [[0.0, 0.3]] * 2}

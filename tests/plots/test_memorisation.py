@@ -50,7 +50,11 @@ def test_lines_are_the_means_in_two_hues_darker_with_noise(table):
     ],
 )
 def test_groups_that_did_not_learn_by_heart_are_faint(table, more, solid):
-    own = table.isel(group=[0, 1]).assign({name: ("group", values) for name, values in more.items()})
+    own = (
+        table.drop_vars("changed_accuracy")
+        .isel(group=[0, 1])
+        .assign({name: ("group", values) for name, values in more.items()})
+    )
     figure = plots.memorisation_figure(own)
     assert [line.get_linestyle() == "-" for line in lines(figure.axes[0])] == solid * 2
     assert ("not learnt by heart" in figure.texts[0].get_text().replace("\n", " ")) == (not all(solid))
@@ -63,6 +67,14 @@ def test_the_figure_has_a_panel_a_data_set(table):
     figure.canvas.draw()
     box = figure.texts[0].get_window_extent()
     assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+
+
+def test_other_settings_have_panels_of_their_own(table):
+    names = ["a, b, 0.1, width 8, activation relu", "a, b, 0.1, width 16, activation relu", "c, 1e-05", "c, 1"]
+    figure = plots.memorisation_figure(table.assign_coords(group=names))
+    titles = ["a, b, width 8, activation relu", "a, b, width 16, activation relu", "c"]
+    assert [ax.get_title("left") for ax in figure.axes] == titles
+    assert {"true, 1e-05", "true, 1"} < set(labels(figure.axes[2]))
 
 
 def test_unknown_ends_have_no_band(table):
