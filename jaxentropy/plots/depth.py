@@ -172,7 +172,8 @@ def _looks(families: xr.Dataset) -> tuple[dict[str, _Look], list[Line2D]]:
 def _settings(family: str, dataset: str) -> dict[str, str]:
     """What tells a family from others, read off its name: ``mnist5k, width 32, activation relu``."""
     parts = family.removeprefix(dataset).split(", ")
-    return dict((*part.split(" ", 1),) for part in parts if " " in part)
+    pairs = (part.partition(" ") for part in parts if " " in part)
+    return {name: value for name, _, value in pairs}
 
 
 def _label(settings: dict[str, str], names: list[str]) -> str:
@@ -230,7 +231,7 @@ def depth_figure(table: xr.Dataset, families: xr.Dataset, *, margin: int | float
 def _caption(table: xr.Dataset, families: xr.Dataset, rule: str) -> str:
     """What the bars and the marks are, as far as they are there."""
     known = np.isfinite(table.regret_low).any()
-    said = ["Bars above: intervals over families" if known else "No intervals: too few families"]
+    said = ["Bars above: intervals over families" if known else "No intervals above: too few families"]
     said[0] += "; below: standard errors over seeds." if families.accuracy_se.notnull().any() else "."
     if rule in families.rule.values:
         own = families.sel(rule=rule)

@@ -41,7 +41,7 @@ def memorisation_by_layer(table: xr.Dataset, ax: Axes | None = None, *, dataset:
     Args:
         table: ``je.memorisation(…).table``.
         ax: where to draw; by default new axes.
-        dataset: whose groups; by default all. With further settings where networks differ by them: ``digits, width 16``.
+        dataset: whose groups; by default all. Where networks differ by other settings, with these: ``digits, width 8``.
     """
     ax = ax or new_axes()
     names = [_parts(str(group)) for group in table.group.values]
@@ -99,7 +99,8 @@ def _learnt(table: xr.Dataset) -> np.ndarray:
 
 def _tint(hue: str, part: int | float) -> str:
     """So much of the hue, and the rest white."""
-    return to_hex(1 - part * (1 - np.array(to_rgb(hue))))
+    red, green, blue = (1 - part * (1 - one) for one in to_rgb(hue))
+    return to_hex((red, green, blue))
 
 
 @styled

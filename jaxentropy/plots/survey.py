@@ -93,7 +93,9 @@ def _name_bars(ax: Axes, values: list[str], networks: list[str]) -> None:
     names = values if tilted else ["\n".join(own) for own in lines]
     if networks:
         names = [f"{name}{' ' if tilted else chr(10)}{number}" for name, number in zip(names, networks, strict=True)]
-    ax.set_xticks(range(len(values)), names, **({"fontsize": SMALL + 1} if max(map(len, lines), default=1) > 1 else {}))
+    ax.set_xticks(range(len(values)), names)
+    if max(map(len, lines), default=1) > 1:
+        ax.tick_params("x", labelsize=SMALL + 1)
     if tilted:
         ax.tick_params("x", rotation=30)
         for label in ax.get_xticklabels():

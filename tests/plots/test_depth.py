@@ -52,8 +52,8 @@ def test_a_mean_without_an_interval_has_no_bar(found):
     ax = plots.regret_by_rule(table)
     ax.figure.canvas.draw()
     assert [len(across(line)) for line in ax.lines].count(2) == 2  # only the target and the zero
-    assert "No intervals" in caption(plots.depth_figure(table, found.families))
-    assert "No intervals" not in caption(plots.depth_figure(found.table, found.families))
+    assert "No intervals above" in caption(plots.depth_figure(table, found.families))
+    assert "No intervals above" not in caption(plots.depth_figure(found.table, found.families))
 
 
 def dots(ax) -> list:

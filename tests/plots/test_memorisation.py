@@ -36,7 +36,7 @@ def test_lines_are_the_means_in_two_hues_darker_with_noise(table):
     assert set(own) == {"true, 0.2", "true, 0.6", "trained, 0.2", "trained, 0.6", "true, untrained"}
     assert (own["true, 0.6"], own["trained, 0.6"]) == ("#0b4f8a", "#c96f00")
     assert all(int(own[f"{n}, 0.2"][1:], 16) > int(own[f"{n}, 0.6"][1:], 16) for n in ("true", "trained"))
-    reach = [part.get_paths()[0].vertices[:, 1] for part in ax.collections]
+    reach = [np.asarray(part.get_paths()[0].vertices)[:, 1] for part in ax.collections]
     assert max(map(np.max, reach)) == pytest.approx(float(table.information_trained_label_high.max()))
 
 

@@ -30,7 +30,7 @@ def test_bars_are_the_shares(found, factor, neurons):
         for word in STEPS:
             assert [next(bars).get_height() for _ in range(len(own))] == pytest.approx(100 * own[word].to_numpy())
     assert next(bars, None) is None
-    assert ax.get_xlabel().startswith({"dataset": "data set", "total": "networks"}.get(factor, factor))
+    assert ax.get_xlabel().startswith({"dataset": "data set", "total": "networks"}.get(factor) or factor)
     networks = [int(label.get_text().split("(")[1][:-1]) for label in ax.get_xticklabels()]
     own = table.loc[(table.state == "trained") & (table.neurons == neurons) & (table.cells > 0)]
     assert networks == own.networks.tolist()

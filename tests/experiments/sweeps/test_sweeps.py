@@ -355,9 +355,11 @@ def test_the_page_gives_the_example_of_a_family_that_learnt_and_draws_its_judged
         configuration=gathered.configuration.str.cat("-slow"),
     ).assign(train_accuracy=gathered.train_accuracy * 0)
     learnt = gathered.assign(train_accuracy=gathered.train_accuracy * 0 + 1)
+    both = xr.concat([slow, learnt], "member")
+    assert isinstance(both, xr.Dataset)
     drawn = []
     monkeypatch.setattr(plots, "depth_figure", lambda table, families: drawn.append(families) or plt.figure())
-    page = write_claims(xr.concat([slow, learnt], "member"), tmp_path).read_text(encoding="utf-8")
+    page = write_claims(both, tmp_path).read_text(encoding="utf-8")
     assert "**For example,** " in page
     assert ", relu, 8 neurons a layer, networks of 1, 3 layers:" in page
     [families] = drawn
