@@ -23,6 +23,7 @@ from jaxentropy.plots.figure_list import (
     save,
     total_correlation_figure,
 )
+from jaxentropy.plots.memorisation import memorisation_by_layer, memorisation_figure
 from jaxentropy.plots.survey import correlation_figure, correlation_forest, step_figure, step_shares
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "hero_figure",
     "information_by_depth",
     "information_figure",
+    "memorisation_by_layer",
+    "memorisation_figure",
     "patterns",
     "patterns_figure",
     "rank_figure",

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
@@ -23,6 +24,8 @@ OFF, ON = "#f4f4f0", "#1b1b1b"
 SOMETIMES = "#b9b9b4"
 STEPS = {"falls": "#3f8f9e", "unclear": OFF, "rises": CEILING}
 """Of what entropy does from a layer to the next."""
+SETTINGS = ("#6a4fb3", "#c96f00", "#3f8f9e", "#3b3b3b", "#b00020", "#5b9bd5")
+"""For the values of a setting that networks differ by."""
 SMALL = 7
 """Points of the smallest text."""
 LETTER = SMALL * 0.6 / 72
@@ -210,6 +213,20 @@ def _inches(ax: Axes) -> tuple[float, float]:
     figure, box = ax.get_figure(root=True), ax.get_position()
     assert figure is not None  # axes without a figure are none to draw on
     return box.width * figure.get_figwidth(), box.height * figure.get_figheight()
+
+
+def captioned(figure: Figure, words: str, handles: Sequence[Artist] = ()) -> None:
+    """Write words below the figure, in lines as wide as it is, and a legend under them."""
+    words = textwrap.fill(words, int(figure.get_figwidth() / LETTER * 0.85))
+    look: dict[str, Any] = {"fontsize": SMALL + 1, "frameon": False, "loc": "outside lower center"}
+    if handles:
+        # a label of the figure would lie on the legend: constrained layout makes room for one of them only
+        columns = int(figure.get_figwidth() / LETTER / (6 + max(len(str(one.get_label())) for one in handles)))
+        columns = max(min(columns, len(handles)), 1)
+        legend = figure.legend(handles=handles, title=words, title_fontsize=SMALL + 1, ncols=columns, **look)
+        legend.get_title().set(color=TEXT, ha="center", multialignment="center")
+    else:
+        figure.supxlabel(words, fontsize=SMALL + 1, color=TEXT)
 
 
 def placed_figure(width: float, height: float) -> Figure:

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxentropy as je
+from jaxentropy import plots
 from jaxentropy.capture import sown
 from jaxentropy.cli import main
 from jaxentropy.datasets import load
@@ -22,6 +24,10 @@ from jaxentropy.experiments.sweeps.grid import Network
 from jaxentropy.experiments.sweeps.measure import nearest_centre, probed, trained_on
 from jaxentropy.networks.models import MLP, OneLinear
 from jaxentropy.networks.training import Recipe, train
+from jaxentropy.reports import claims_page
+from jaxentropy.reports.claims_page import write_claims
+from tests.claims.test_memorisation import sweep as noisy_sweep
+from tests.claims.test_survey import sweep as varied_sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore::jaxentropy.ConstantLayerWarning")
 SETTINGS = {"depth": [1, 3], "width": 8, "epochs": 2, "batch_size": 16, "learning_rate": 1e-2, "retrain_epochs": 1}
@@ -306,12 +312,70 @@ def test_the_page_of_claims(done, tmp_path, capsys):
     page = (tmp_path / "page" / "claims.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == page.strip()
     assert "4 networks of 2 configurations, each beside its untrained twin. Varied: depth 1, 3; 2 seeds." in page
+    assert "unfinished" not in page
     assert "Does entropy fall with every layer?" in page
     assert "1 family of 1 data set" in page
     assert "This sweep does not tell: no network was trained with label noise" in page
+    assert "| summed         | The first layer whose neurons" in page
+    lines = page.splitlines()
+    titles = [k for k, line in enumerate(lines) if line.startswith(("## ", "!["))]
+    assert all(not lines[k - 1] and not lines[k + 1] for k in titles if k + 1 < len(lines))
+    advised = je.advise_depth(done.to_dataset())  # of all depths: those that learnt are read
+    assert advised.text in page
     pictures = re.findall(r"!\[\w+\]\((\w+\.png)\)", page)
-    assert len(pictures) == 3
+    assert pictures == ["steps.png", "depth.png"]  # two configurations have no correlations
     assert {path.name for path in (tmp_path / "page").iterdir()} == {"claims.md", "survey-tables.md", *pictures}
+
+
+def test_tables_of_the_survey_are_folded_under_headings(done, tmp_path):
+    write_claims(done.to_dataset(), tmp_path)
+    text = (tmp_path / "survey-tables.md").read_text(encoding="utf-8")
+    assert text.count("\n## ") == text.count("<details><summary>") == text.count("</summary>\n\n|") == 7
+    told = je.survey(done.to_dataset()).to_markdown()
+    assert [line for line in text.splitlines() if line.startswith("|")] == [
+        line for line in told.splitlines() if line.startswith("|")
+    ]
+
+
+def test_the_page_of_one_network_that_is_not_all(done, tmp_path):
+    """Nothing varies: no correlations to draw, no depths to compare, and no plurals."""
+    page = write_claims(done.to_dataset().isel(member=[0]), tmp_path, unfinished=3).read_text(encoding="utf-8")
+    assert "**This sweep is unfinished:** 3 networks of its grid are not there yet." in page
+    assert "1 network of 1 configuration, beside its untrained twin. Varied: nothing; 1 seed. All: " in page
+    assert "This sweep does not tell: in no family" in page
+    assert "correlations.png" not in page
+    assert not (tmp_path / "correlations.png").exists()
+
+
+def test_the_page_gives_the_example_of_a_family_that_learnt_and_draws_its_judged_depths(done, tmp_path, monkeypatch):
+    gathered = done.to_dataset()
+    slow = gathered.assign_coords(
+        width=gathered.width + 1,
+        key=gathered.key.str.cat("-slow"),
+        configuration=gathered.configuration.str.cat("-slow"),
+    ).assign(train_accuracy=gathered.train_accuracy * 0)
+    learnt = gathered.assign(train_accuracy=gathered.train_accuracy * 0 + 1)
+    both = xr.concat([slow, learnt], "member")
+    assert isinstance(both, xr.Dataset)
+    drawn = []
+    monkeypatch.setattr(plots, "depth_figure", lambda table, families: drawn.append(families) or plt.figure())
+    page = write_claims(both, tmp_path).read_text(encoding="utf-8")
+    assert "**For example,** " in page
+    assert ", relu, 8 neurons a layer, networks of 1, 3 layers:" in page
+    [families] = drawn
+    share = families.judged.sel(rule="summed").sum("depth")
+    np.testing.assert_allclose(share, 1)
+    mean = (families.judged * families.depth).sum("depth").sel(rule="summed")
+    np.testing.assert_allclose(mean, families.deepest - families.layers_saved.sel(rule="summed"))
+
+
+def test_what_is_known_is_drawn_on_the_page(tmp_path, monkeypatch, done):
+    told, kept = je.survey(varied_sweep(datasets=1), resamples=20), je.memorisation(noisy_sweep())
+    monkeypatch.setattr(claims_page, "survey", lambda gathered: told)
+    monkeypatch.setattr(claims_page, "memorisation", lambda gathered: kept)
+    page = write_claims(done.to_dataset(), tmp_path).read_text(encoding="utf-8")
+    assert "![correlations](correlations.png)" in page
+    assert "![memorisation](memorisation.png)" in page
 
 
 @pytest.mark.thorough
