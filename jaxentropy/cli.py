@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import io
 import os
 import re
@@ -258,10 +259,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(str(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr, flush=True)
         if arguments_given:
             sys.exit(130)
+        interrupt.__traceback__ = None
+        gc.collect()  # a sweep's semaphores are freed with what the traceback holds
         os._exit(130)  # at once: other threads may be at work, and what they have not finished is made again
     except Exception as error:
         if debug:

@@ -1,16 +1,19 @@
 """A sweep's jobs on processes of this machine, or on any executor; which part of them is ours."""
 
-import multiprocessing
 import os
+import signal
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+from loky import ProcessPoolExecutor
+from loky.backend import get_context
 from tqdm import tqdm
 
 from jaxentropy.base.errors import InputError
@@ -143,7 +146,8 @@ def _on_processes(store: Store, jobs: list[list[str]], workers: int) -> Iterator
             try:
                 while waiting or under_way:
                     while waiting and len(under_way) < workers:
-                        under_way[pool.submit(run_job, store, waiting[0])] = waiting[0]
+                        with _uninterrupted():  # processes begin with their first job
+                            under_way[pool.submit(run_job, store, waiting[0])] = waiting[0]
                         waiting.pop(0)  # only now: where the pool is broken, nothing was submitted
                     for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                         outcomes = future.result()
@@ -179,28 +183,53 @@ def _done(executor: Executor, store: Store, jobs: list[list[str]], at_once: int)
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that use a core each, and end when this one does."""
+def _processes(workers: int) -> Iterator[Executor]:
+    """Processes that use a core each, and end when this one does.
+
+    They are Loky's, which do not run the user's script again, as those of the standard library do: it needs no guard.
+    """
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(), _kept_programs())
-    )
+        workers, context=get_context("loky"), env=_environment(), initializer=_begin,
+        initargs=(os.getpid(),),
+    )  # fmt: skip
     try:
         yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    finally:  # what is under way, if anything is, will be made again; semaphores are given back before we go on
+        pool.shutdown(wait=True, kill_workers=True)
 
 
-def _begin(parent: int, programs: str | None) -> None:
-    """In a new process, before its JAX starts a device; compiled programs are kept where the parent keeps them."""
+def _environment() -> dict[str, str]:
+    """Of a new process: one thread, no warnings, compiled programs where ours are, and as much memory as it takes."""
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {one_thread}"
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    warnings.simplefilter("ignore")
-    if programs:
-        import jax
+    found = {
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {one_thread}",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+        "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",  # it takes compiled programs for a leak, and would begin new processes
+    }
+    if programs := _kept_programs():
+        found |= {"JAX_COMPILATION_CACHE_DIR": programs, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}
+    return found
 
-        jax.config.update("jax_compilation_cache_dir", programs)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What is begun here never sees Ctrl-C, which a terminal sends to all processes: ours ends them, without a word."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # where it is begun later, it lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(parent: int) -> None:
+    """In a new process: end when the parent has, and leave nothing behind that a killed process would have to free."""
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system
 
     def watch() -> None:
         while os.getppid() == parent:
