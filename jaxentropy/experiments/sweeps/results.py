@@ -88,7 +88,16 @@ class Results:
         return [key for key in self.store.networks if self.store.path(key).exists()]
 
     def profile(self, key: str) -> xr.Dataset:
-        """One network's whole profile."""
+        """One network's whole profile.
+
+        Raises:
+            InputError: there is no such network, it failed or is not done, or its file is damaged.
+        """
+        if key not in self.store.networks:
+            some = ", ".join(self.keys[:3]) or "none is done yet"
+            raise InputError(f"no network {key!r} in this sweep; keys are in results.keys, for example {some}")
+        if not self.store.path(key).exists() and key in self.failed:
+            raise InputError(f"network {key} ({self.store.described(key)}) failed: {self.failed[key]}")
         return self.store.load(key)
 
     def __len__(self) -> int:
