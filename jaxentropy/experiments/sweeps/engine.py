@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
@@ -110,8 +111,7 @@ def sweep(
     jobs = jobs_of(store, missing, _at_once(executor, workers))
     say(f"{len(share.keys) - len(missing)} of {_many(len(share.keys), 'network')}{share.of} are there; "
         f"{len(missing)} to go in {_many(len(jobs), 'job')}")  # fmt: skip
-    for _ in _watched(_run(store, jobs, executor, workers), len(missing), progress, say):
-        pass
+    _watch(_run(store, jobs, executor, workers), len(missing), progress, say)
     _warn_of_failures(store, share.failed)
     return Results(store)
 
@@ -185,23 +185,22 @@ def _check_workers(workers: int | None) -> None:
         )
 
 
-def _watched(outcomes: Iterator[Outcome], total: int, progress: bool, say: Callable[[str], None]) -> Iterator[Outcome]:
-    """The same outcomes, while a bar says how far it is, or a line now and then: at tenths, or after a minute."""
+def _watch(made: Iterator[list[Outcome]], total: int, progress: bool, say: Callable[[str], None]) -> None:
+    """Let all be made, while a bar says how far it is, or a line now and then: at tenths, or after a minute."""
     begun = told = time.monotonic()
-    failed = told_of = 0
+    done = failed = told_of = 0
     with tqdm(total=total, desc="networks", unit="net", disable=not progress) as bar:
-        for done, outcome in enumerate(outcomes, 1):
-            failed += bool(outcome.reason)
-            bar.update()
+        for outcomes in made:
+            done, failed = done + len(outcomes), failed + sum(bool(outcome.reason) for outcome in outcomes)
+            bar.update(len(outcomes))
             bar.set_postfix(failed=failed)
             now = time.monotonic()
             tenth = now - told >= _PAUSE and done - told_of >= total / 10
             # pauses grow with time: a sweep of days does not fill its log
             if not progress and done < total and (tenth or now - told >= max(_LONGEST_PAUSE, (now - begun) / 20)):
-                left = in_words((now - begun) / done * (total - done))
-                say(f"{done} of {total} networks done, {failed} of them failed; about {left} left")
+                left = f"; about {in_words((now - begun) / done * (total - done))} left" if done else ""
+                say(f"{done} of {total} networks done, {failed} of them failed{left}")
                 told, told_of = now, done
-            yield outcome
 
 
 def _warn_of_failures(store: Store, before: Mapping[str, str]) -> None:
@@ -219,8 +218,10 @@ def _warn_of_failures(store: Store, before: Mapping[str, str]) -> None:
     )
 
 
-def _run(store: Store, jobs: list[list[str]], executor: Executor | None, workers: int | None) -> Iterator[Outcome]:
-    """What became of each network, as it is done."""
+def _run(
+    store: Store, jobs: list[list[str]], executor: Executor | None, workers: int | None
+) -> Iterator[list[Outcome]]:
+    """What became of the networks, job by job; nothing, now and then, while they are at work."""
     if executor is not None:
         yield from _done(executor, store, jobs, len(jobs))
         return
@@ -228,7 +229,7 @@ def _run(store: Store, jobs: list[list[str]], executor: Executor | None, workers
     if count < 2 or len(jobs) < 2:
         trained = _cores() if workers is None else max(1, workers)
         for job in jobs:
-            yield from run_job(store, job, at_once=trained)
+            yield run_job(store, job, at_once=trained)
         return
     yield from _on_processes(store, jobs, min(count, len(jobs)))
 
@@ -240,49 +241,55 @@ def _at_once(executor: Executor | None, workers: int | None) -> int:
     return 1 if executor is not None or _accelerated() else _cores()
 
 
-def _on_processes(store: Store, jobs: list[list[str]], workers: int) -> Iterator[Outcome]:
-    """Jobs on processes; if one of them dies, what it had begun is made again, network by network, and once."""
-    waiting, suspects = list(jobs), set()
+def _on_processes(store: Store, jobs: list[list[str]], workers: int) -> Iterator[list[Outcome]]:
+    """Jobs on processes; if one of them dies, what all had begun is made again, network by network.
+
+    Those that are under way when one dies again are made one at a time, after all others: the one to blame is found.
+    """
+    waiting, deaths = list(jobs), Counter[str]()
     while waiting:
         with _processes(workers) as pool:
             under_way: dict[Future, list[str]] = {}
             try:
                 while waiting or under_way:
-                    while waiting and len(under_way) < workers:
+                    while waiting and len(under_way) < (workers if deaths[waiting[0][0]] < 2 else 1):
                         with _uninterrupted():  # processes begin with their first job
                             under_way[pool.submit(run_job, store, waiting[0])] = waiting[0]
                         waiting.pop(0)  # only now: where the pool is broken, nothing was submitted
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    for future in wait(under_way, _LONGEST_PAUSE, FIRST_COMPLETED).done:
                         outcomes = future.result()
                         del under_way[future]
-                        yield from outcomes
+                        yield outcomes
+                    yield []
             except BrokenExecutor:
                 for key in (key for job in under_way.values() for key in job):
                     if store.path(key).exists():
-                        yield Outcome(key, "")
-                    elif key in suspects:
-                        store.save_failure(key, "its process was killed twice; was there enough memory?")
-                        yield Outcome(key, "killed")
+                        yield [Outcome(key, "")]
+                    elif deaths[key] == 2:
+                        store.save_failure(key, "its process died even when it ran alone; was there enough memory?")
+                        yield [Outcome(key, "killed")]
                     else:
-                        suspects.add(key)
+                        deaths[key] += 1
                         waiting.append([key])
+                waiting.sort(key=lambda job: deaths[job[0]])
 
 
-def _done(executor: Executor, store: Store, jobs: list[list[str]], at_once: int) -> Iterator[Outcome]:
+def _done(executor: Executor, store: Store, jobs: list[list[str]], at_once: int) -> Iterator[list[Outcome]]:
     """Jobs on an executor that looks after its own workers."""
     under_way = {executor.submit(run_job, store, job): job for job in jobs[:at_once]}
     while under_way:
-        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+        for future in wait(under_way, _LONGEST_PAUSE, FIRST_COMPLETED).done:
             job = under_way.pop(future)
             try:
-                yield from future.result()
+                yield future.result()
             except Exception as error:
                 for key in job:
                     if store.path(key).exists():
-                        yield Outcome(key, "")
+                        yield [Outcome(key, "")]
                         continue
                     store.save_failure(key, f"{type(error).__name__}: {error}")
-                    yield Outcome(key, str(error))
+                    yield [Outcome(key, str(error))]
+        yield []
 
 
 @contextmanager

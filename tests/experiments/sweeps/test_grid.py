@@ -1,12 +1,15 @@
 """Grids of settings, their keys, and what is refused."""
 
 import dataclasses
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import jaxentropy as je
-from jaxentropy.experiments.sweeps.engine import _warn_of_failures, _watched, sweep
+from jaxentropy.experiments.sweeps.engine import _on_processes, _warn_of_failures, _watch, sweep
 from jaxentropy.experiments.sweeps.grid import Network, networks_of, read_grid, seed_numbers
 from jaxentropy.experiments.sweeps.jobs import Outcome, checked_shard, jobs_of, shard_of_environment, share_of
 from jaxentropy.experiments.sweeps.store import Store
@@ -193,20 +196,47 @@ def test_how_far_a_sweep_is_is_said_now_and_then(monkeypatch):
     def outcomes(pauses):
         for i, pause in enumerate(pauses):
             clock[0] += pause
-            yield Outcome(str(i), "broken" if i == 0 else "")
+            yield [Outcome(str(i), "broken" if i == 0 else "")] if pause < 100 else []
 
     def told(pauses, progress=False) -> list[str]:
         said: list[str] = []
-        assert len(list(_watched(outcomes(pauses), len(pauses), progress, said.append))) == len(pauses)
+        _watch(outcomes(pauses), len(pauses), progress, said.append)
         return said
 
     assert told([1.0] * 8) == []
     assert told([30.0] * 4) == [f"{i} of 4 networks done, 1 of them failed; about {t} left" for i, t in (
         (1, "2 minutes"), (2, "a minute"), (3, "a minute"),
     )]  # fmt: skip
+    assert told([100.0, 1.0]) == ["0 of 2 networks done, 0 of them failed"]  # at work, but nothing is done
     assert len(told([1.0] * 400)) == 9
     assert len(told([61.0] * 1000)) < 150
     assert told([30.0] * 4, progress=True) == []
+
+
+def test_a_network_that_kills_its_process_is_the_only_one_that_fails(tmp_path, monkeypatch):
+    """Of those that were under way with it, none is blamed."""
+    store = store_of(tmp_path, {"depth": [1, 2, 3]}, 4)
+    jobs = jobs_of(store, list(store.networks), 3)
+    killer = jobs[1][2]
+
+    class Pool:
+        def submit(self, run, store, job):
+            future = Future()
+            if killer in job:
+                future.set_exception(BrokenProcessPool())
+            else:
+                future.set_result([Outcome(key, "") for key in job])
+            return future
+
+    @contextmanager
+    def processes(workers):
+        yield Pool()
+
+    monkeypatch.setattr("jaxentropy.experiments.sweeps.engine._processes", processes)
+    outcomes = [outcome for made in _on_processes(store, jobs, 3) for outcome in made]
+    assert sorted(outcome.key for outcome in outcomes) == sorted(store.networks)
+    assert [outcome.key for outcome in outcomes if outcome.reason] == [killer]
+    assert list(store.failures()) == [killer]
 
 
 def test_the_warning_of_failures_says_what_sets_them_apart(tmp_path):
