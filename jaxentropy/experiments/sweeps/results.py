@@ -167,7 +167,11 @@ class Results:
         return self._gathered.copy()
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """A row for each network, state and layer, with means over classes; ``.to_parquet(...)`` writes it."""
+        """A row for each network, state and layer, with means over classes; ``.to_parquet(...)`` writes it.
+
+        Columns are the settings, what each layer has (``neuron_entropy``, H, and ``neuron_information``, I, in bits a
+        neuron, and so on) and what the whole network has; ``docs/sweeps.md`` says what each is.
+        """
         gathered = self._gathered
         table = gathered[[*_BY_LAYER_AND_CLASS, *_BY_LAYER, *_WITHOUT_NONLINEARITY]].mean("class")
         rows: Any = table.to_dataframe().reset_index()
