@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import io
 import os
 import re
@@ -141,6 +142,7 @@ def sweep(
     workers: Annotated[int | None, _otherwise("INT", "one for each core")] = None,
     max_networks: int = 2000,
     retry: _Flag = False,
+    dry_run: _Flag = False,
     debug: _Flag = False,
 ) -> None:
     """Train and measure every combination of the settings in FILE, each beside its untrained twin.
@@ -155,10 +157,14 @@ def sweep(
       seeds = 4
 
     Settings are dataset, depth, width, activation, norm, dropout, epochs, batch_size, learning_rate, weight_decay,
-    init_scale, label_noise, train_size and recorded. What is done is not made again: the same command goes on after a
-    killed one, and several at once share the work by shards. A network that fails is noted and stops no other.
+    init_scale, label_noise, train_size, recorded and retrain_epochs. What is done is not made again: the same command
+    goes on after a killed one, and several at once share the work by shards. A network that fails is noted and stops no
+    other.
 
     Try:
+
+      jaxentropy sweep sweep.toml --dry-run
+        how many networks, how many are done, and about how long the rest takes
 
       jaxentropy sweep sweep.toml
 
@@ -174,16 +180,22 @@ def sweep(
         shard: The i-th of n parts alone, i from 0 to n - 1.
         engine: local or dask.
         address: The Dask scheduler's.
-        workers: Processes on this machine; 0 makes everything in this one.
+        workers: Processes on this machine, 0 to make everything in this one; or how many workers Dask has.
         max_networks: Refuse larger grids.
         retry: Try networks again that failed before.
+        dry_run: Say what there is to do, and do nothing.
         debug: Show the traceback of an error.
     """
     from jaxentropy.experiments.sweeps.command import run_sweep
+    from jaxentropy.experiments.sweeps.engine import plan
 
     del debug
+    folder = out or Path("runs") / file.stem
+    if dry_run:
+        print(plan(file, folder, shard=shard, workers=workers, max_networks=max_networks, retry=retry))
+        return
     results = run_sweep(
-        file, out or Path("runs") / file.stem, shard=shard, engine=engine, address=address, workers=workers,
+        file, folder, shard=shard, engine=engine, address=address, workers=workers,
         max_networks=max_networks, retry=retry, progress=sys.stderr.isatty(), say=_say,
     )  # fmt: skip
     print(results)
@@ -258,10 +270,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(str(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr, flush=True)
         if arguments_given:
             sys.exit(130)
+        interrupt.__traceback__ = None
+        gc.collect()  # a sweep's semaphores are freed with what the traceback holds
         os._exit(130)  # at once: other threads may be at work, and what they have not finished is made again
     except Exception as error:
         if debug:

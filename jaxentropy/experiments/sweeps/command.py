@@ -1,6 +1,5 @@
 """What the command ``jaxentropy sweep`` does with its arguments."""
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +7,6 @@ from pathlib import Path
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.experiments.sweeps.engine import sweep
-from jaxentropy.experiments.sweeps.grid import read_grid
 from jaxentropy.experiments.sweeps.results import Results
 
 ENGINES = ("local", "dask")
@@ -30,28 +28,17 @@ def run_sweep(
     """The sweep that a file describes.
 
     Raises:
-        InputError: as ``sweep``; a shard that is not written i/n, an engine that is none or is not installed.
+        InputError: as ``sweep``; an engine that is none or is not installed.
     """
     if engine not in ENGINES:
         raise InputError(f"unknown engine '{engine}'; choose from {', '.join(ENGINES)}")
     if address is not None and engine != "dask":
         raise InputError("an address is Dask's; give --engine dask too")
-    settings, seeds = read_grid(file)
-    part = _part(shard)
     with _executor(engine, address) as executor:
         return sweep(
-            settings, out, seeds=seeds, shard=part, executor=executor, workers=workers, max_networks=max_networks,
-            retry=retry, progress=progress, say=say,
+            file, out, shard=shard, executor=executor, workers=workers, max_networks=max_networks, retry=retry,
+            progress=progress, say=say,
         )  # fmt: skip
-
-
-def _part(shard: str | None) -> tuple[int, int] | None:
-    if shard is None:
-        return None
-    written = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if not written:
-        raise InputError(f"shard '{shard}': expected i/n, for example 0/4")
-    return int(written[1]), int(written[2])
 
 
 def _executor(engine: str, address: str | None) -> AbstractContextManager[Executor | None]:

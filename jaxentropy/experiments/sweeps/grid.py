@@ -7,7 +7,8 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from jaxentropy.networks.models import ACTIVATIONS, NORMS
 
 MAX_NETWORKS = 2000
 SEEDS = 4
+PROGRAM_SECONDS = 5.0  # about, to compile what networks of one shape share
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ class Network:
 
 
 _LEAST = {"epochs": 0, "retrain_epochs": 0, "seed": 0}
-_RANGES = {
-    "dropout": (0.0, 1.0, False),
-    "learning_rate": (0.0, math.inf, True),
-    "weight_decay": (0.0, math.inf, False),
-    "init_scale": (0.0, math.inf, True),
-    "label_noise": (0.0, 1.0 + 1e-12, False),
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "dropout": (lambda x: 0 <= x < 1, "from 0 to below 1"),
+    "learning_rate": (lambda x: x > 0, "above 0"),
+    "weight_decay": (lambda x: x >= 0, "of 0 or more"),
+    "init_scale": (lambda x: x > 0, "above 0"),
+    "label_noise": (lambda x: 0 <= x <= 1, "from 0 to 1"),
 }
 _NAMES = {"activation": ACTIVATIONS, "norm": NORMS}
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Network)}
@@ -100,9 +102,9 @@ def checked(name: str, value: Any) -> Any:
         if not number or isinstance(value, float) or value < least:
             raise InputError(f"{name} is {value!r}; expected a whole number of {least} or more")
     elif kind is float:
-        low, high, above_low = _RANGES[name]
-        if not number or not (low < value if above_low else low <= value) or not value < high:
-            raise InputError(f"{name} is {value!r}; expected a number from {low:g} to {high:g}")
+        fits, expected = _RANGES[name]
+        if not number or not math.isfinite(value) or not fits(value):
+            raise InputError(f"{name} is {value!r}; expected a finite number {expected}")
     elif not isinstance(value, str):
         raise InputError(f"{name} is {value!r}; expected a name")
     elif name in _NAMES and value not in _NAMES[name]:
@@ -110,8 +112,66 @@ def checked(name: str, value: Any) -> Any:
     return kind(value)
 
 
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The values of each setting, as Python's own numbers: of anything that can be gone through, and of one value.
+
+    Raises:
+        InputError: an unknown setting, a value that cannot be or is there twice, a setting without values.
+    """
+    for name in settings:
+        if name in ("seed", "seeds"):
+            raise InputError(
+                f"{name} is no setting of the grid; give seeds=3, their number, as an argument beside the settings, or "
+                "the line `seeds = 3` in a file"
+            )
+        if name not in SETTINGS:
+            near = difflib.get_close_matches(str(name), SETTINGS, n=1)
+            hint = f"did you mean {near[0]}? There are " if near else "there are "
+            raise InputError(f"unknown setting '{name}'; {hint}{', '.join(s for s in SETTINGS if s != 'seed')}")
+    axes = {name: [checked(name, value) for value in _values(values)] for name, values in settings.items()}
+    for name, values in axes.items():
+        _refuse_none_and_twice(name, values)
+    return axes
+
+
+def seed_numbers(seeds: Any) -> Sequence[int]:
+    """So many seeds, from 0, or those that are given.
+
+    Raises:
+        InputError: neither a number nor numbers of seeds; none at all; one that is there twice.
+    """
+    if not isinstance(seeds, str | bytes | Mapping):
+        numbers = _values(seeds)
+        whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in numbers)
+        if isinstance(seeds, Iterable) and whole:
+            _refuse_none_and_twice("seeds", numbers)
+            return numbers
+        if not isinstance(seeds, Iterable) and whole and numbers[0] > 0:
+            return range(numbers[0])
+    raise InputError(
+        f"seeds is {seeds!r}; expected how many, a whole number of 1 or more, or which, a list of whole numbers of 0 "
+        "or more"
+    )
+
+
+def _values(given: Any) -> list[Any]:
+    """A value alone, or those of a list, a range, an array: of NumPy's as Python's own."""
+    given = getattr(given, "tolist", lambda: given)()
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        return [given]
+    return [getattr(value, "tolist", lambda value=value: value)() for value in given]
+
+
+def _refuse_none_and_twice(name: str, values: Sequence[Any]) -> None:
+    if not values:
+        raise InputError(f"the grid is empty: {name} has no values")
+    value, times = Counter(values).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{name} has {value!r} twice; give each value once")
+
+
 def networks_of(
-    settings: Mapping[str, Any], seeds: int | Sequence[int] = SEEDS, max_networks: int = MAX_NETWORKS
+    settings: Mapping[str, Any], seeds: int | Iterable[int] = SEEDS, max_networks: int = MAX_NETWORKS
 ) -> list[Network]:
     """Every combination of the settings' values, once for each seed.
 
@@ -121,36 +181,18 @@ def networks_of(
     (12, 'depth 1, width 32')
 
     Args:
-        settings: a value, or a list of values, for settings of ``Network``.
+        settings: a value, or values, for settings of ``Network``.
         seeds: how many, from 0; or which.
         max_networks: more are refused.
 
     Raises:
         InputError: an unknown setting, a value that cannot be, an empty grid, too many networks.
     """
-    if "seed" in settings:
-        raise InputError("seed is no setting of the grid; give seeds, their number")
-    for name in settings:
-        if name not in SETTINGS:
-            near = difflib.get_close_matches(name, SETTINGS, n=1)
-            hint = f"did you mean {near[0]}? There are " if near else "there are "
-            raise InputError(f"unknown setting '{name}'; {hint}{', '.join(s for s in SETTINGS if s != 'seed')}")
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    axes = {
-        name: [checked(name, value) for value in (values if isinstance(values, list | tuple) else [values])]
-        for name, values in settings.items()
-    }
-    empty = [name for name, values in axes.items() if not values] + ([] if numbers else ["seeds"])
-    if empty:
-        raise InputError(f"the grid is empty: {', '.join(empty)} has no values")
-    for name, values in axes.items():
-        doubled = [value for i, value in enumerate(values) if value in values[:i]]
-        if doubled:
-            raise InputError(f"{name} has {doubled[0]!r} twice; give each value once")
+    axes, numbers = plain_settings(settings), seed_numbers(seeds)
     count = math.prod(map(len, axes.values())) * len(numbers)
     if count > max_networks:
         one = Network(**{name: max(values, key=_size) for name, values in axes.items()}, seed=numbers[0])
-        took = _in_words(count * _guessed_seconds(one))
+        took = in_words(count * guessed_seconds(one))
         raise InputError(
             f"this grid has {count:,} networks, more than max_networks {max_networks:,}; if all were as large as the "
             f"largest they would take about {took} of one core. Give a smaller grid, or allow more"
@@ -163,8 +205,8 @@ def networks_of(
     return sorted(found, key=lambda network: [str(part).rjust(12) for part in network.shape])
 
 
-def read_grid(path: Path) -> tuple[dict[str, Any], int]:
-    """The settings and the number of seeds of a ``sweep.toml``.
+def read_grid(path: Path) -> tuple[dict[str, Any], int | list[int]]:
+    """The settings and the seeds, how many or which, of a ``sweep.toml``.
 
     Raises:
         InputError: no such file, or one that is not TOML.
@@ -176,7 +218,11 @@ def read_grid(path: Path) -> tuple[dict[str, Any], int]:
             f'no file {path}; write one, for example with the lines `depth = [1, 2, 4]`, `dataset = "mnist5k"` and '
             "`seeds = 3`"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the file of the grid, such as {path / 'sweep.toml'}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read as TOML: {error}") from None
     tables = [name for name, value in settings.items() if isinstance(value, dict)]
     if tables:
@@ -184,8 +230,10 @@ def read_grid(path: Path) -> tuple[dict[str, Any], int]:
             f"{path} has a table [{tables[0]}]; expected lines such as `depth = [1, 2, 4]`, without tables"
         )
     seeds = settings.pop("seeds", SEEDS)
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise InputError(f"{path}: seeds is {seeds!r}; expected a whole number of 1 or more")
+    try:
+        seed_numbers(seeds)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return settings, seeds
 
 
@@ -198,11 +246,15 @@ def _size(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _in_words(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{max(1, round(seconds / 60))} minutes"
+def in_words(seconds: float) -> str:
+    """A time as one says it."""
+    if seconds > 5400:
+        return f"{seconds / 3600:.1f} hours"
+    return "a minute" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
-def _guessed_seconds(network: Network) -> float:
+def guessed_seconds(network: Network) -> float:
     """Of one core: half a second of measuring, and ten multiply-adds a nanosecond."""
     weights = 800 * network.width + (network.depth - 1) * network.width**2
-    return 0.5 + 3e-10 * network.epochs * network.train_size * weights
+    epochs = network.epochs + network.retrain_epochs * (network.depth + 1)
+    return 0.5 + 3e-10 * epochs * network.train_size * weights

@@ -89,7 +89,16 @@ class Results:
         return [key for key in self.store.networks if self.store.path(key).exists()]
 
     def profile(self, key: str) -> xr.Dataset:
-        """One network's whole profile."""
+        """One network's whole profile.
+
+        Raises:
+            InputError: there is no such network, it failed or is not done, or its file is damaged.
+        """
+        if key not in self.store.networks:
+            some = ", ".join(self.keys[:3]) or "none is done yet"
+            raise InputError(f"no network {key!r} in this sweep; keys are in results.keys, for example {some}")
+        if not self.store.path(key).exists() and key in self.failed:
+            raise InputError(f"network {key} ({self.store.described(key)}) failed: {self.failed[key]}")
         return self.store.load(key)
 
     def __len__(self) -> int:
@@ -160,7 +169,11 @@ class Results:
         return self._gathered.copy()
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """A row for each network, state and layer, with means over classes; ``.to_parquet(...)`` writes it."""
+        """A row for each network, state and layer, with means over classes; ``.to_parquet(...)`` writes it.
+
+        Columns are the settings, what each layer has (``neuron_entropy``, H, and ``neuron_information``, I, in bits a
+        neuron, and so on) and what the whole network has; ``docs/sweeps.md`` says what each is.
+        """
         gathered = self._gathered
         table = gathered[[*_BY_LAYER_AND_CLASS, *_BY_LAYER, *_WITHOUT_NONLINEARITY]].mean("class")
         rows: Any = table.to_dataframe().reset_index()

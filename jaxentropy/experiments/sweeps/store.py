@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import write_text
-from jaxentropy.experiments.sweeps.grid import Network, networks_of
+from jaxentropy.experiments.sweeps.grid import SETTINGS, Network, networks_of
 from jaxentropy.profiling.storage import load_profile, save_profile
 from jaxentropy.reports.folder import CONFIG, claim, read_config, refuse_foreign
 
@@ -44,29 +45,35 @@ class Store:
         networks = networks_of(settings, config["seeds"], max_networks=10**9)
         return cls(folder, networks, data)
 
+    def refuse_other(self) -> None:
+        """Raise InputError if the folder is not ours, or holds networks that this sweep has not."""
+        refuse_foreign(self.folder)
+        if not (self.folder / CONFIG).exists():
+            return
+        if read_config(self.folder).get("command") != COMMAND:
+            found = read_config(self.folder).get("command")
+            raise InputError(f"{self.folder} holds the results of `{found}`; choose another folder, or delete it")
+        other = Store.opened(self.folder)
+        changed = [name for name, digest in other.data.items() if self.data.get(name, digest) != digest]
+        if changed:
+            raise InputError(
+                f"{changed[0]} has changed since the sweep in {self.folder}; choose another folder, or delete it"
+            )
+        missing = [network for key, network in other.networks.items() if key not in self.networks]
+        if missing:
+            raise InputError(
+                f"{self.folder} holds another sweep: {len(missing)} of the {len(other.networks)} networks there are "
+                f"not in the grid that you give now (the first: {missing[0]}). Choose another folder for this grid, or "
+                "give a grid that has those networks too"
+            )
+
     def claim(self, settings: Mapping[str, Any], seeds: Sequence[int]) -> None:
         """Make the folder this sweep's; one that holds a part of it grows.
 
         Raises:
-            InputError: it is not ours, or holds networks that this sweep has not.
+            InputError: as ``refuse_other``.
         """
-        refuse_foreign(self.folder)
-        if (self.folder / CONFIG).exists():
-            if read_config(self.folder).get("command") != COMMAND:
-                found = read_config(self.folder).get("command")
-                raise InputError(f"{self.folder} holds the results of `{found}`; choose another folder, or delete it")
-            other = Store.opened(self.folder)
-            changed = [name for name, digest in other.data.items() if self.data.get(name, digest) != digest]
-            if changed:
-                raise InputError(
-                    f"{changed[0]} has changed since the sweep in {self.folder}; choose another folder, or delete it"
-                )
-            missing = [network for key, network in other.networks.items() if key not in self.networks]
-            if missing:
-                raise InputError(
-                    f"{self.folder} holds another sweep: this one lacks {len(missing)} of its {len(other.networks)} "
-                    f"networks (the first: {missing[0]}). Choose another folder, or add to the grid"
-                )
+        self.refuse_other()
         for left in (self.folder / _NETWORKS).glob(".*.nc"):  # half-written, by something that was killed
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE:
@@ -76,6 +83,16 @@ class Store:
             COMMAND,
             {"grid": json.dumps(dict(settings)), "seeds": list(seeds), "data": json.dumps(self.data)},
         )
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """The settings that differ among the networks."""
+        return [name for name in SETTINGS if len({getattr(one, name) for one in self.networks.values()}) > 1]
+
+    def described(self, key: str) -> str:
+        """A network by what sets it apart from the others of the sweep."""
+        network = self.networks[key]
+        return ", ".join(f"{name} {getattr(network, name)}" for name in self.varied) or str(network)
 
     def path(self, key: str) -> Path:
         """The file of a network."""
@@ -93,8 +110,18 @@ class Store:
         return True
 
     def load(self, key: str) -> xr.Dataset:
-        """The profile of a network, with its settings as attributes."""
-        return load_profile(self.path(key))
+        """The profile of a network, with its settings as attributes.
+
+        Raises:
+            InputError: it is not there, or damaged.
+        """
+        if not self.path(key).exists():
+            raise InputError(f"{self.folder} has no network {key}; run the sweep again, which makes what is missing")
+        try:
+            return load_profile(self.path(key))
+        except InputError as error:
+            reason = str(error).partition("; ")[0]  # what to do is said for a sweep here
+            raise InputError(f"{reason}; run the sweep again, which makes damaged files anew") from error
 
     def save(self, key: str, result: xr.Dataset) -> None:
         """Write a network's result, whole or not at all."""

@@ -1,4 +1,4 @@
-"""Sweeps that are killed at random moments: by the system, one of two shards, one of two Dask workers."""
+"""Sweeps on processes: of a script, and killed at random moments: all, one of two shards, one of two workers."""
 
 import os
 import random
@@ -109,7 +109,7 @@ def children(parent: int) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             begun_by = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if begun_by == parent and b"spawn_main" in (folder / "cmdline").read_bytes():
+            if begun_by == parent and b"popen_loky" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except (OSError, ValueError):  # it has ended meanwhile
             continue
@@ -126,3 +126,45 @@ def test_one_of_two_processes_is_killed(place):
         assert sweep.wait(timeout=120) == 0
     finished("--out", "whole", "--workers", "0")
     assert_same("processes", "whole")
+
+
+SCRIPT = """
+import jaxentropy as je
+
+print("this script runs")
+results = je.sweep({"dataset": "npz:%s", "depth": [1, 2], "width": 8, "epochs": 1}, "out", seeds=1, workers=2)
+print(len(results), len(results.failed))
+"""
+
+
+def test_a_script_needs_no_guard(place, toy_file):
+    """Its processes do not run it again, and it leaves nothing to be cleaned up after it."""
+    (place / "script.py").write_text(SCRIPT % toy_file)
+    ended = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.splitlines() == ["this script runs", "2 0"], ended.stderr
+    assert ended.stderr == ""
+
+
+def test_after_an_interrupt_no_process_is_left(place):
+    """Nor are there tracebacks of theirs, or semaphores that nobody frees."""
+    with subprocess.Popen(
+        [*COMMAND, "--out", "out", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as sweep:
+        while len(begun_by_it := children(sweep.pid)) < 2:
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+        assert sweep.wait(timeout=20) == 130
+        written = sweep.stderr.read() if sweep.stderr else ""
+    assert written.rstrip().endswith("interrupted; the same command goes on where it was")
+    assert "semlock" not in written
+    assert "failed with traceback" not in written
+    time.sleep(2)
+    assert not [pid for pid in begun_by_it if is_alive(pid)]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return (Path("/proc", str(pid)) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

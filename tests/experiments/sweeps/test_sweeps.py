@@ -232,7 +232,7 @@ def test_what_is_there_is_not_made_again_and_a_sweep_may_grow(settings, expected
     again = je.sweep(settings, tmp_path / "out", seeds=2, workers=0)
     assert sorted(made[4:]) == sorted([damaged, missing])
     assert_same(contents(again), expected)
-    with pytest.raises(je.InputError, match="holds another sweep: this one lacks 4 of its 4 networks"):
+    with pytest.raises(je.InputError, match="holds another sweep: 4 of the 4 networks there are not in the grid"):
         je.sweep({**settings, "width": 9}, tmp_path / "out", seeds=2)
 
 
@@ -245,6 +245,53 @@ def test_two_shards_and_another_executor_give_the_same(settings, expected, tmp_p
         assert len(results) == 4
     assert_same(contents(results), expected)
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_damaged_or_unknown_network_says_what_to_do(done, tmp_path):
+    copied = je.load_sweep(shutil.copytree(done.store.folder, tmp_path / "out"))
+    with pytest.raises(je.InputError, match=f"no network 'xyz' in this sweep; .* for example {copied.keys[0]}, "):
+        copied.profile("xyz")
+    flip_a_byte(copied, copied.keys[1])
+    with pytest.raises(je.InputError, match=r"is damaged.*; run the sweep again, which makes damaged files anew"):
+        copied.to_dataset()
+    gone, failed = done.keys[2:]
+    copied.store.path(gone).unlink()
+    with pytest.raises(je.InputError, match=f"has no network {gone}; run the sweep again"):
+        copied.profile(gone)
+    copied.store.path(failed).unlink()
+    copied.store.save_failure(failed, "no room")
+    with pytest.raises(je.InputError, match=r"\(depth 3, seed 1\) failed: no room"):
+        copied.profile(failed)
+
+
+def test_a_dry_run_says_what_there_is_to_do_and_writes_nothing(settings, done, tmp_path, capsys):
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()] + ["seeds = 2"]
+    (tmp_path / "sweep.toml").write_text("\n".join(lines))
+    main(["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out"), "--dry-run", "--workers", "2"])
+    said = capsys.readouterr().out
+    assert said.startswith("4 networks of 2 configurations: 0 done, 0 failed before, 4 to go in 2 jobs: very roughly ")
+    assert said.endswith(" on 2 cores of a processor. Nothing was written.\n")
+    assert not (tmp_path / "out").exists()
+    folder = shutil.copytree(done.store.folder, tmp_path / "copied")
+    je.load_sweep(folder).store.path(done.keys[0]).unlink()
+    je.load_sweep(folder).store.save_failure(done.keys[0], "no room")
+    before = sorted(folder.rglob("*"))
+    main(["sweep", str(tmp_path / "sweep.toml"), "--out", str(folder), "--dry-run"])
+    said = capsys.readouterr().out
+    assert "3 done, 1 failed before (--retry tries them again), 0 to go. Nothing was written." in said
+    assert sorted(folder.rglob("*")) == before
+    main(["sweep", str(tmp_path / "sweep.toml"), "--out", str(folder), "--dry-run", "--retry", "--workers", "0"])
+    assert "1 to go in 1 job: very roughly a minute on 1 core of" in capsys.readouterr().out
+
+
+def test_a_file_with_the_grid_is_as_good(settings, done, tmp_path):
+    """Its seeds count, unless others are given."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()] + ["seeds = 1"]
+    (tmp_path / "sweep.toml").write_text("\n".join(lines))
+    folder = shutil.copytree(done.store.folder, tmp_path / "out")
+    assert len(je.sweep(tmp_path / "sweep.toml", folder, seeds=2, shard="0/2")) == 4
+    with pytest.raises(je.InputError, match="2 of the 4 networks there are not in the grid that you give now"):
+        je.sweep(str(tmp_path / "sweep.toml"), folder)
 
 
 @pytest.mark.thorough
@@ -268,7 +315,7 @@ def test_failures_are_noted_and_stop_no_other(settings, tmp_path, monkeypatch):
     noted = json.loads(next((tmp_path / "out" / "failed").iterdir()).read_text())
     assert noted["settings"]["depth"] == 1
     monkeypatch.setattr(jobs, "measured", measured)
-    with pytest.warns(UserWarning, match="3 of 4"):  # they are not tried again unasked
+    with pytest.warns(UserWarning, match=r"3 of 4 .*3 of them before this run"):  # they are not tried again unasked
         assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0)) == 1
     with pytest.warns(UserWarning, match="2 of 4"):
         assert len(je.sweep(settings, tmp_path / "out", seeds=2, workers=0, retry=True)) == 2
