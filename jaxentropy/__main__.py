@@ -2,5 +2,5 @@
 
 from jaxentropy.cli import main
 
-if __name__ == "__main__":  # processes that a sweep starts import this file too
+if __name__ == "__main__":
     main()

@@ -229,7 +229,8 @@ def claims(
     del debug
     results = load_sweep(folder)
     _say(f"gathering {len(results)} of {len(results.store.networks)} networks")
-    path = write_claims(results.to_dataset(), out or folder / "claims", _say)
+    unfinished = len(results.store.networks) - len(results) - len(results.failed)
+    path = write_claims(results.to_dataset(), out or folder / "claims", _say, unfinished=unfinished)
     print(path.read_text(encoding="utf-8"))
     _say(f"written to {path}")
 

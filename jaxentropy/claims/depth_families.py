@@ -230,6 +230,8 @@ def costs_table(
     """All costs by family and rule, with the accuracies by depth; and why a rule said nothing, and how often."""
     silent: dict[str, tuple[str, int]] = {}
     values = np.full((len(COSTS), len(families), len(rules)), np.nan)
+    depths = np.unique(np.concatenate([family.depths for family in families]))
+    judged = np.zeros((len(families), len(rules), len(depths)))
     for f, family in enumerate(families):
         for r, (name, rule) in enumerate(rules.items()):
             drawn = name == "random"
@@ -241,7 +243,9 @@ def costs_table(
             costs["halves_differ"] = np.nan if drawn else _halves_differ(rule, family)
             costs["regret_deepest"] = _regret_deepest(rule, family, drawn)
             values[:, f, r] = [costs[cost] for cost in COSTS]
-    depths = np.unique(np.concatenate([family.depths for family in families]))
+            said = weights[np.isfinite(weights[:, 0])]
+            built = family.depths[np.searchsorted(family.depths, np.arange(1, weights.shape[1] + 1))]
+            np.add.at(judged[f, r], np.searchsorted(depths, built), said.sum(0) / max(len(said), 1))
     accuracy, error = (np.full((len(families), len(depths)), np.nan) for _ in range(2))
     for f, family in enumerate(families):
         at = np.searchsorted(depths, family.depths)
@@ -249,7 +253,8 @@ def costs_table(
         error[f, at] = [one.std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else np.nan for one in family.accuracies]
     table = xr.Dataset(
         {name: (("family", "rule"), values[k]) for k, name in enumerate(COSTS)}
-        | {"accuracy": (("family", "depth"), accuracy), "accuracy_se": (("family", "depth"), error)},
+        | {"accuracy": (("family", "depth"), accuracy), "accuracy_se": (("family", "depth"), error)}
+        | {"judged": (("family", "rule", "depth"), judged)},
         {
             "family": [family.name for family in families], "rule": list(rules), "depth": depths,
             "dataset": ("family", [family.dataset for family in families]),

@@ -42,7 +42,8 @@ class DepthValidation:
             trained), ``halves_differ`` (layers between the advice of one half of the inputs and the other),
             ``regret_deepest``, and ``against``: regret less that of ours. ``families`` counts those that the rule
             spoke of.
-        families: the same quantities by ``family`` and ``rule``, and ``accuracy`` by ``family`` and ``depth``.
+        families: the same quantities by ``family`` and ``rule``; ``accuracy`` by ``family`` and ``depth``; and
+            ``judged``, the share of a family's networks whose advice was judged by a depth, by all three.
         silent: by rule, why it said nothing of a network, and of how many.
         margin: the target, in points.
         confidence: of the intervals.

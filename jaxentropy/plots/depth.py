@@ -24,7 +24,7 @@ from jaxentropy.plots.style import (
     styled,
 )
 
-_OURS = "summed"
+_OURS = "gain"
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 _DOT = 6.5
 """Points across: the mark of advice that all networks of a family give."""
@@ -40,9 +40,9 @@ def regret_by_rule(
 
     >>> import xarray as xr
     >>> values = {name: (("rule", "of"), [[0.2], [1.0]]) for name in ("regret", "regret_low", "regret_high")}
-    >>> table = xr.Dataset(values, {"rule": ["summed", "two"], "of": ["all"]})
+    >>> table = xr.Dataset(values, {"rule": ["gain", "two"], "of": ["all"]})
     >>> [label.get_text() for label in je.plots.regret_by_rule(table).get_yticklabels()]
-    ['summed (ours)', 'two']
+    ['gain (ours)', 'two']
 
     Args:
         table: ``DepthValidation.table``.

@@ -15,7 +15,7 @@ from jaxentropy.base.markdown import folded, markdown_table
 from jaxentropy.claims.depth import advise_depth
 from jaxentropy.claims.depth_families import NOT_SETTINGS, Family, families_of
 from jaxentropy.claims.depth_reading import LEARNT
-from jaxentropy.claims.depth_rules import OURS, RULES, TOLERANCES
+from jaxentropy.claims.depth_rules import RULES, TOLERANCES
 from jaxentropy.claims.depth_validation import validate_depth
 from jaxentropy.claims.memorisation import memorisation
 from jaxentropy.claims.removable import removable
@@ -136,8 +136,7 @@ def _depth(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:
     families = families_of(gathered, LEARNT)
     tables = found.to_markdown().removeprefix(found.text).strip()
     parts = [found.text, _meant_by_rules(), tables, _example(gathered, families)]
-    drawn = found.families.assign(judged=_judged(families, found.families))
-    return "\n\n".join(part for part in parts if part), {"depth": plots.depth_figure(found.table, drawn)}
+    return "\n\n".join(part for part in parts if part), {"depth": plots.depth_figure(found.table, found.families)}
 
 
 def _meant_by_rules() -> str:
@@ -173,24 +172,6 @@ def _example(gathered: xr.Dataset, families: list[Family]) -> str:
 
 def _deepest_learnt(family: Family) -> bool:
     return all("train_accuracy" not in one or float(one.train_accuracy) >= LEARNT for one in family.deepest)
-
-
-def _judged(families: list[Family], table: xr.Dataset) -> xr.DataArray:
-    """By family, rule and depth: the share of the networks whose advice was judged by this depth; only of our rule.
-
-    A depth that was not trained is judged by the next one that was.
-    """
-    share = xr.zeros_like(table.advice.expand_dims(depth=table.depth), float)
-    for family in families:
-        said = []
-        for member in family.deep:
-            try:
-                said.append(int(family.depths[np.searchsorted(family.depths, RULES[OURS](member))]))
-            except InputError:
-                continue
-        for depth in said:
-            share.loc[{"family": family.name, "rule": OURS, "depth": depth}] += 1 / len(said)
-    return share
 
 
 def _removable(gathered: xr.Dataset) -> tuple[str, dict[str, "Figure"]]:

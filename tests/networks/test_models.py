@@ -88,5 +88,5 @@ def test_one_linear_leaves_out_that_nonlinearity(activation, toy):
             x = x @ np.asarray(variables["params"][f"dense{i}"]["kernel"])
             x = x if i == left_out else act(x)
         expected = x @ np.asarray(variables["params"]["output"]["kernel"])
-        found = linear.apply(variables | {"linear": {"layer": jnp.int32(left_out)}}, jnp.asarray(toy.test_images))
+        found: Any = linear.apply(variables | {"linear": {"layer": jnp.int32(left_out)}}, jnp.asarray(toy.test_images))
         np.testing.assert_allclose(found, expected, atol=1e-5)

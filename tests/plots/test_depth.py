@@ -25,7 +25,7 @@ def test_rules_are_rows_in_the_order_of_what_they_cost(found):
     names = [label.get_text() for label in ax.get_yticklabels()]
     regret = found.table.regret.sel(of="all").to_series().sort_values(kind="stable")
     saved = [f", saves {found.get('layers_saved', str(rule)).mean:.1f}" for rule in regret.index]
-    titles = [f"{r} (ours)" if r == "summed" else str(r).replace("_", " ") for r in regret.index]
+    titles = [f"{r} (ours)" if r == "gain" else str(r).replace("_", " ") for r in regret.index]
     assert names == [title + one for title, one in zip(titles, saved, strict=True)]
     lines = {tuple(np.round(across(line), 9)) for line in ax.lines}
     for rule in found.table.rule.values:
@@ -33,7 +33,7 @@ def test_rules_are_rows_in_the_order_of_what_they_cost(found):
         assert (round(low, 9), round(high, 9)) in lines
         assert (round(mean, 9),) in lines
     assert ax.get_xlabel() == "regret (points of test accuracy; dashed: 0.5)"
-    ours = titles.index("summed (ours)")
+    ours = titles.index("gain (ours)")
     assert {to_hex(line.get_color()) for line in ax.lines if set(heights(line)) == {ours}} == {"#0b4f8a"}
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the cheapest on top
     assert any(across(line) == [0.5, 0.5] for line in ax.lines)
@@ -77,7 +77,7 @@ def test_accuracy_has_a_line_a_family_and_marks_the_advice(found):
 
 def test_advice_is_drawn_where_a_network_was_trained(found):
     """Advice of a depth that was not trained is judged by the next greater one; a mean of several is hollow."""
-    families = found.families.sel(depth=[2, 4, 6])
+    families = found.families.drop_vars("judged").sel(depth=[2, 4, 6])
     for advice, spread, depth, hollow in ((1, 0, 2, False), (2.5, 1, 4, True), (4, 0, 4, False)):
         advised = families.assign(advice=families.advice * 0 + advice, spread=families.spread * 0 + spread)
         marks = dots(plots.accuracy_by_depth(advised, dataset="a"))
@@ -116,7 +116,7 @@ def test_families_are_told_apart_by_colour_and_dashes(found):
     alone = found.families.isel(family=[0]).assign_coords(family=["a"])
     figure = plots.depth_figure(found.table, alone)
     assert not figure.legends  # one family needs none
-    assert "summed" in figure.get_supxlabel()
+    assert "gain" in figure.get_supxlabel()
 
 
 def test_missing_depths_are_left_out(found):

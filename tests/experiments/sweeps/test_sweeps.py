@@ -410,10 +410,10 @@ def test_the_page_gives_the_example_of_a_family_that_learnt_and_draws_its_judged
     assert "**For example,** " in page
     assert ", relu, 8 neurons a layer, networks of 1, 3 layers:" in page
     [families] = drawn
-    share = families.judged.sel(rule="summed").sum("depth")
+    share = families.judged.sel(rule="gain").sum("depth")
     np.testing.assert_allclose(share, 1)
-    mean = (families.judged * families.depth).sum("depth").sel(rule="summed")
-    np.testing.assert_allclose(mean, families.deepest - families.layers_saved.sel(rule="summed"))
+    mean = (families.judged * families.depth).sum("depth").sel(rule="gain")
+    np.testing.assert_allclose(mean, families.deepest - families.layers_saved.sel(rule="gain"))
 
 
 def test_what_is_known_is_drawn_on_the_page(tmp_path, monkeypatch, done):
