@@ -24,6 +24,7 @@ from jaxentropy.claims.depth_rules import (
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "gain", "summed")
+_FEW_SEEDS = 5
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -288,10 +289,11 @@ def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> st
     if len(by_seed) == 1:
         reach = f" The range is only that of the rule{scales}." if scales else ""
         return f"There is one seed: nothing is known of other seeds, and no interval can be given.{reach}"
+    few = f" (of only {len(by_seed)}, it holds the median less often than that)" if len(by_seed) < _FEW_SEEDS else ""
     return (
         f"The {len(by_seed)} seeds say {', '.join(map(str, by_seed))}. The range holds the {100 * confidence:g} % "
-        f"interval of their median over resampled seeds{scales}; other data and settings are not in it, nor whether a "
-        "network of so many layers trains as well."
+        f"interval of their median over resampled seeds{few}{scales}; other data and settings are not in it, nor "
+        "whether a network of so many layers trains as well."
     )
 
 

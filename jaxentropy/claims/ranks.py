@@ -6,6 +6,8 @@ import numpy as np
 
 FEWEST = 5
 """Configurations below which no interval is given: so few resamples differ that it would say nothing."""
+FEW = 10
+"""Configurations below which intervals are too narrow."""
 MOST = 0.95
 """Share of the resamples in which a value must be defined for an interval of it. Those that leave anything to correlate
 are not like the others: of noise, intervals from less than four fifths of the resamples covered 0 in 55 % of cases."""

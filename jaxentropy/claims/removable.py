@@ -1,7 +1,7 @@
 """Does low activation entropy find removable layers, or does it echo the untrained profile and the order of layers?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.depth_families import NOT_SETTINGS
 from jaxentropy.claims.depth_rules import curve, depth_of
 from jaxentropy.claims.removable_words import removable_text
 from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered, estimate, replicated_means
@@ -52,6 +53,7 @@ class Removable:
             chooses one layer to linearise; ``behind`` is by how much more than *lowest entropy* it costs.
         each: damage by network and layer, and each network's correlations and picks.
         confidence: of the intervals.
+        retrained: the same with the damage that is left after retraining, if that was measured.
     """
 
     correlation: xr.Dataset
@@ -59,21 +61,29 @@ class Removable:
     picked: xr.Dataset
     each: xr.Dataset
     confidence: float
+    retrained: "Removable | None" = None
 
     @property
     def text(self) -> str:
         """The answer in sentences."""
-        return removable_text(self.correlation, self.partial, self.picked, self.each, self.confidence)
+        later = self.retrained
+        return removable_text(
+            self.correlation, self.partial, self.picked, self.each, self.confidence,
+            later and (later.correlation, later.partial, later.picked),
+        )  # fmt: skip
 
     def to_markdown(self) -> str:
         """The text, and a table of criteria and one of picks."""
-        tables = [
-            markdown_table([name, title], [[str(one), str(_estimate_of(table, one))] for one in table[name].values])
-            for table, name, title in (
-                (self.correlation, "criterion", "rank correlation with the damage"),
-                (self.picked, "pick", "damage (points) of the layer it picks"),
-            )
-        ]
+        later = self.retrained
+        tables = []
+        for name, title in (
+            ("criterion", "rank correlation with the damage"), ("pick", "damage (points) of the layer it picks"),
+        ):  # fmt: skip
+            now = self.correlation if name == "criterion" else self.picked
+            then = [] if later is None else [later.correlation if name == "criterion" else later.picked]
+            head = [name, title, *(["after retraining"] * len(then))]
+            rows = [[str(one), *(str(_estimate_of(table, one)) for table in (now, *then))] for one in now[name].values]
+            tables.append(markdown_table(head, rows))
         return "\n\n".join([self.text, *tables]) + "\n"
 
     def __repr__(self) -> str:
@@ -104,35 +114,58 @@ def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int 
     [10.0, 40.0]
 
     The *damage* of layer k is the network's test accuracy less that with layer k made linear and nothing retrained.
+    Where a sweep was run with ``retrain_epochs``, it is also the accuracy of the network that was trained on for so
+    long less that of one that was trained on for as long without that nonlinearity.
+
     Spearman's rank correlation over the layers of a network says whether a criterion orders them by damage (1 as low
     as the damage, −1 reversed); of networks of three layers or more, averaged. The *partial* correlation is that of the
-    averaged rank correlations, of networks of four layers or more: trained entropy and damage, with the layer's place
-    and the untrained entropy held. A single network of four layers would leave one degree of freedom, and always ±1.
+    rank correlations averaged over the networks of a family (those that differ by depth and seed alone), of four layers
+    or more, averaged over families: trained entropy and damage, with the layer's place and the untrained entropy held.
 
     A *pick* chooses one layer; where several tie, the mean of these. *Random* is the mean over layers.
 
-    Intervals are percentiles over resampled configurations, whose seeds stay together.
+    Intervals are percentiles over resampled configurations, whose seeds stay together; none from fewer than five.
 
     Raises:
         InputError: a quantity is missing, or no network has three layers.
     """
     members = _usable(gathered)
+    at_once = [100 * (float(one.test_accuracy) - curve(one, "linearised_accuracy")) for one in members]
+    afterwards = [_damage_after_retraining(one) for one in members]
+    settings = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    retrained = None
+    if all(one is not None for one in afterwards):
+        retrained = _held_against([one for one in afterwards if one is not None], members, **settings)
+    return replace(_held_against(at_once, members, **settings), retrained=retrained)
+
+
+def _damage_after_retraining(member: xr.Dataset) -> np.ndarray | None:
+    """Points lost to the network that was trained on with all its nonlinearities; None if that was not done."""
+    if "retrained_accuracy" not in member or not np.isfinite(float(member.retrained_control)):
+        return None
+    return 100 * (float(member.retrained_control) - curve(member, "retrained_accuracy"))
+
+
+def _held_against(
+    damages: list[np.ndarray], members: list[xr.Dataset], confidence: float, resamples: int, seed: int
+) -> Removable:
+    """The criteria against these damages, by layer, of these networks."""
     rng = np.random.default_rng(seed)
     names, cluster = np.unique([str(one.configuration.item()) for one in members], return_inverse=True)
     draws = cluster_draws(len(names), resamples, seed)
-    found = [_network(one, rng) for one in members]
-    ranked, picks, matrices = (np.array(column) for column in list(zip(*found, strict=True))[1:])
+    found = [_network(damage, one, rng) for damage, one in zip(damages, members, strict=True)]
+    ranked, picks, matrices = (np.array(column) for column in zip(*found, strict=True))
     tables = [
         _summary(dim, labels, values, cluster, draws, confidence)
         for dim, labels, values in (("criterion", CRITERIA, ranked), ("pick", PICKS, picks))
     ]
     longest = max(map(depth_of, members))
-    damage = np.full((len(members), longest), np.nan)
-    for row, one in zip(damage, found, strict=True):
-        row[: len(one[0])] = one[0]
+    padded = np.full((len(members), longest), np.nan)
+    for row, damage in zip(padded, damages, strict=True):
+        row[: len(damage)] = damage
     each = xr.Dataset(
         {
-            "damage": (("member", "layer"), damage),
+            "damage": (("member", "layer"), padded),
             "correlation": (("member", "criterion"), ranked),
             "picked": (("member", "pick"), picks),
         },
@@ -143,7 +176,15 @@ def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int 
             "depth": ("member", [depth_of(one) for one in members]),
         },
     )  # fmt: skip
-    return Removable(tables[0], _partial(matrices, cluster, draws, confidence), tables[1], each, confidence)
+    partial = _partial(matrices, _families(members), cluster, draws, confidence)
+    return Removable(tables[0], partial, tables[1], each, confidence)
+
+
+def _families(members: list[xr.Dataset]) -> np.ndarray:
+    """A number for all networks that differ by nothing but depth and seed."""
+    settings = sorted({str(n) for n, one in members[0].coords.items() if one.ndim == 0} - set(NOT_SETTINGS))
+    names = ["|".join(str(one[name].item()) for name in settings) for one in members]
+    return np.unique(names, return_inverse=True)[1]
 
 
 def _usable(gathered: xr.Dataset) -> list[xr.Dataset]:
@@ -165,9 +206,10 @@ def _usable(gathered: xr.Dataset) -> list[xr.Dataset]:
     return [gathered.isel(member=k) for k in deep]
 
 
-def _network(member: xr.Dataset, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One network: damage by layer (points), correlations, damage of the picks, matrix of ranks for the partial one."""
-    damage = 100 * (float(member.test_accuracy) - curve(member, "linearised_accuracy"))
+def _network(
+    damage: np.ndarray, member: xr.Dataset, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One network: correlations, damage of the picks (points), matrix of ranks for the partial correlation."""
     entropy, untrained = (curve(member, "neuron_entropy", state) for state in ("trained", "untrained"))
     place = -np.arange(len(damage), dtype=float)
     criteria = {
@@ -192,7 +234,7 @@ def _network(member: xr.Dataset, rng: np.random.Generator) -> tuple[np.ndarray, 
     picked = np.array([damage[pick[name]()].mean() for name in PICKS])
     matrix = rank_correlations(np.array([damage, entropy, place, untrained]))
     too_short = len(damage) <= _RANKED or not np.isfinite(matrix).all()
-    return damage, correlations, picked, np.full_like(matrix, np.nan) if too_short else matrix
+    return correlations, picked, np.full_like(matrix, np.nan) if too_short else matrix
 
 
 def rank_correlations(rows: np.ndarray) -> np.ndarray:
@@ -204,24 +246,44 @@ def rank_correlations(rows: np.ndarray) -> np.ndarray:
     return np.divide(ranks @ ranks.T, size, out=np.full(size.shape, np.nan), where=size > 0)
 
 
-def partial_correlation(matrix: np.ndarray) -> float:
+def partial_correlation(matrix: np.ndarray) -> np.ndarray:
     """Of the first two variables, with the others held; NaN where these leave nothing of one of them.
 
     The pseudo-inverse lets the held ones be functions of each other: ranks of place and of untrained entropy often are.
+
+    Args:
+        matrix: ``float[..., variable, variable]``, correlations; NaN gives NaN.
     """
-    own, across, held = matrix[:2, :2], matrix[:2, 2:], matrix[2:, 2:]
-    left = own - across @ np.linalg.pinv(held, rcond=1e-9, hermitian=True) @ across.T
-    if min(left[0, 0], left[1, 1]) < 1e-9:
-        return np.nan
-    return float(left[0, 1] / np.sqrt(left[0, 0] * left[1, 1]))
+    known = np.isfinite(matrix).all((-1, -2))
+    filled = np.where(known[..., None, None], matrix, np.eye(matrix.shape[-1]))
+    own, across, held = filled[..., :2, :2], filled[..., :2, 2:], filled[..., 2:, 2:]
+    left = own - across @ np.linalg.pinv(held, rcond=1e-9, hermitian=True) @ across.swapaxes(-1, -2)
+    variances = left[..., 0, 0], left[..., 1, 1]
+    known &= np.minimum(*variances) >= 1e-9
+    size = np.sqrt(np.where(known, variances[0] * variances[1], 1.0))
+    return np.where(known, left[..., 0, 1] / size, np.nan)
 
 
-def _partial(matrices: np.ndarray, cluster: np.ndarray, draws: np.ndarray, confidence: float) -> Estimate:
-    if not np.isfinite(matrices).any():
+def _partial(
+    matrices: np.ndarray, family: np.ndarray, cluster: np.ndarray, draws: np.ndarray, confidence: float
+) -> Estimate:
+    """The mean over families of the partial correlation of their mean ranks.
+
+    Of all networks in one, kinds of networks whose entropies and damages hang together with depth in different ways
+    would make a partial correlation where within each kind there is none.
+    """
+    known = np.isfinite(matrices[:, 0, 0])
+    if not known.any():
         return Estimate(np.nan, np.nan, np.nan)
-    means = replicated_means(matrices, cluster, draws)
-    values = np.array([partial_correlation(one) if np.isfinite(one).all() else np.nan for one in means])
-    return estimate(values, confidence, len(np.unique(cluster[np.isfinite(matrices[:, 0, 0])])))
+    each = []
+    for one in np.unique(family[known]):
+        own = known & (family == one)
+        each.append(partial_correlation(replicated_means(matrices[own], cluster[own], draws)))
+    values = np.array(each)
+    there = np.isfinite(values)
+    sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
+    means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return estimate(means, confidence, len(np.unique(cluster[known])))
 
 
 def _summary(

@@ -6,9 +6,17 @@ from jaxentropy.claims.resampling import FEW_CLUSTERS, Estimate
 
 
 def removable_text(
-    correlation: xr.Dataset, partial: Estimate, picked: xr.Dataset, each: xr.Dataset, confidence: float
+    correlation: xr.Dataset,
+    partial: Estimate,
+    picked: xr.Dataset,
+    each: xr.Dataset,
+    confidence: float,
+    retrained: tuple[xr.Dataset, Estimate, xr.Dataset] | None,
 ) -> str:
-    """Does low entropy find removable layers, or does it echo what is there without training?"""
+    """Does low entropy find removable layers, or does it echo what is there without training?
+
+    ``retrained`` is the correlation, the partial one and the picks with the damage that is left after retraining.
+    """
     configurations = len(set(each.configuration.values.tolist()))
     entropy = _of(correlation, "criterion", "entropy")
     parts = [
@@ -22,8 +30,37 @@ def removable_text(
         parts.append("Of one configuration no interval can be given, and nothing is known of others.")
     elif configurations < FEW_CLUSTERS:
         parts.append(f"{configurations} configurations are few, and intervals over them are too narrow.")
-    parts.append("Layers were made linear and nothing was retrained: what retraining would mend is not known.")
+    chance = _of(correlation, "criterion", "random")
+    if chance.low > 0 or chance.high < 0:
+        parts.append(f"The random control itself is off zero, {chance}: intervals are too narrow here.")
+    if retrained is None:
+        parts.append(
+            "Layers were made linear and nothing was retrained: what retraining would mend is not known (a sweep with "
+            "`retrain_epochs` tells)."
+        )
+    else:
+        parts.append(_after_retraining(*retrained))
     return "\n\n".join(parts)
+
+
+def _after_retraining(correlation: xr.Dataset, partial: Estimate, picked: xr.Dataset) -> str:
+    """The same, of the damage that retraining leaves."""
+    entropy, order = (_of(correlation, "criterion", name) for name in ("entropy", "order"))
+    costs = ", ".join(
+        f"*{name}* {_of(picked, 'pick', name)}"
+        for name in ("lowest entropy", "last", "first", "random", "best possible")
+    )
+    behind = {name: _of(picked, "pick", name, "behind") for name in ("last", "random")}
+    against = " ".join(
+        f"Lowest entropy is {'clearly' if one.low * one.high > 0 else 'not clearly'} "
+        f"{'cheaper' if one.mean > 0 else 'dearer'} than {name}."
+        for name, one in behind.items()
+        if one.low == one.low
+    )
+    return (
+        f"**After retraining,** as long as a control that kept all nonlinearities, the damage is: {costs}. {against} "
+        f"Rank correlation with it: entropy {entropy}, the mere order {order}, partial {partial}."
+    ).replace("  ", " ")
 
 
 def _answer(correlation: xr.Dataset, partial: Estimate, entropy: Estimate) -> str:
@@ -49,10 +86,13 @@ def _answer(correlation: xr.Dataset, partial: Estimate, entropy: Estimate) -> st
             f"In part: it orders layers by damage (rank correlation {entropy}), and tells something beyond the "
             f"untrained profile and the order of layers (partial {partial}), but it is not clearly better than both."
         )
-    return (
+    echoes = (
         f"It orders layers by damage (rank correlation {entropy}), but as far as can be told it **echoes** the "
-        f"untrained profile and the order of layers: with both held, {partial} is left."
+        f"untrained profile and the order of layers: with both held, {partial} is left"
     )
+    if partial.high < 0:
+        return f"{echoes}, so that of equal place and untrained entropy, layers of low entropy do *more* damage."
+    return f"{echoes}."
 
 
 def _echo(correlation: xr.Dataset, partial: Estimate) -> str:

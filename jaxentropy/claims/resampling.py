@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-FEW_CLUSTERS = 10
-"""Below so many clusters, percentile intervals are known to be too narrow."""
+FEW_CLUSTERS = 20
+"""Below so many clusters, percentile intervals are known to be too narrow; and of costs that are mostly small and once
+very large, beyond that too."""
 LEAST_CLUSTERS = 5
 """Below so many, they mean nothing, and none is given."""
 

@@ -6,8 +6,7 @@ import xarray as xr
 
 from jaxentropy.claims.metric import BASELINES, POOLED, QUANTITIES, TARGETS
 from jaxentropy.claims.monotone import FACTORS
-from jaxentropy.claims.ranks import FEWEST
-from jaxentropy.claims.resampling import FEW_CLUSTERS
+from jaxentropy.claims.ranks import FEW, FEWEST
 
 PAPERS = "neuron_entropy_last"
 """The quantity that decides on the claim, chosen before any number was seen."""
@@ -35,7 +34,7 @@ def survey_text(
         + (f"; {failed} failed and {'is' if failed == 1 else 'are'} not among them" if failed else "")
         + f". Intervals are of {confidence:.0%} confidence, over configurations"
         + (f"; a data set of fewer than {FEWEST} has none" if _few(correlations, FEWEST) else "")
-        + (f"; those of fewer than {FEW_CLUSTERS} are too narrow." if _few(correlations, FEW_CLUSTERS) else ".")
+        + (f"; those of fewer than {FEW} are too narrow." if _few(correlations, FEW) else ".")
     )
     return "\n\n".join(
         [

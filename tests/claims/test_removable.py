@@ -217,3 +217,50 @@ def test_tables_and_words_of_it(rng):
 def test_errors_name_what_is_missing(change, message, rng):
     with pytest.raises(InputError, match=message):
         removable(change(gathered([curves(depth, rng, depth, 0) for depth in (2, 3, 4)])))
+
+
+def test_retraining_is_held_against_its_control(rng):
+    """At once, entropy knows the damage; after retraining, against a network that was trained on for as long, it is
+    reversed."""
+    networks = ordered(12, rng, noisy, noisy, by_order)
+    sweep = gathered(networks)
+    left = 0.93 - 0.1 * (1 - (0.9 - sweep.linearised_accuracy) / 0.1)
+    both = sweep.assign(retrained_accuracy=left, retrained_control=("member", np.full(len(networks), 0.93)))
+    found = removable(both, resamples=200)
+    assert found.retrained is not None
+    np.testing.assert_allclose(found.retrained.each.damage, 100 * (0.93 - left))
+    assert float(found.correlation.value.sel(criterion="entropy")) == pytest.approx(1)
+    assert float(found.retrained.correlation.value.sel(criterion="entropy")) == pytest.approx(-1)
+    assert "**After retraining,** as long as a control" in found.text
+    assert "Lowest entropy is clearly dearer than random." in found.text
+    assert "| after retraining" in found.to_markdown()
+    alone = removable(sweep, resamples=200)
+    assert alone.retrained is None
+    assert "`retrain_epochs` tells" in alone.text
+    xr.testing.assert_identical(alone.correlation, found.correlation)
+
+
+def test_two_kinds_of_networks_make_no_partial_correlation(rng):
+    """In one kind damage and entropy fall with depth, in the other both rise, and at equal place they are apart."""
+    networks = []
+    for width, way in ((1, 1), (2, -1)):
+        for seed in range(150):
+            order = np.linspace(1, 0, 6)
+            damage, entropy = way * order + 0.4 * rng.random(6), way * order + 0.4 * rng.random(6)
+            both = {"linearised": 0.9 - 0.1 * damage, "entropy": (order, entropy)}
+            networks.append(network(6, width=width, seed=seed, accuracy=0.9, **both))
+    sweep = gathered(networks)
+    assert abs(removable(sweep, resamples=20).partial.mean) < 0.1
+    as_one = sweep.assign_coords(width=("member", np.ones(300)))  # the planted bug: both kinds in one
+    assert removable(as_one, resamples=20).partial.mean > 0.5
+
+
+def test_a_random_control_that_is_off_zero_is_told_of(rng):
+    """Six configurations of a seed: chance often leaves the control off zero, and then the text says so."""
+    texts = []
+    for seed in range(12):
+        found = removable(gathered([curves(4, rng, width, 0) for width in range(6)]), resamples=200, seed=seed)
+        off = bool((found.correlation.low * found.correlation.high > 0).sel(criterion="random"))
+        assert ("The random control itself is off zero" in found.text) == off
+        texts.append(off)
+    assert any(texts)
