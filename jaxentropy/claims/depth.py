@@ -21,6 +21,7 @@ from jaxentropy.claims.depth_rules import (
     rule_named,
     summed_bits,
 )  # fmt: skip
+from jaxentropy.claims.gathered import Gathers, gathered_from
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "gain", "summed")
@@ -96,7 +97,7 @@ class DepthAdvice:
 
 
 def advise_depth(
-    gathered: xr.Dataset,
+    gathered: xr.Dataset | Gathers,
     rule: str = OURS,
     *,
     tolerance: int | float | None = None,
@@ -140,6 +141,7 @@ def advise_depth(
     Raises:
         InputError: an unknown rule, networks that differ by other settings, or a quantity that is missing.
     """
+    gathered = gathered_from(gathered, "advise_depth")
     gathered = _one_family(gathered)
     rule_named(rule)
     read = deepest_that_learnt(gathered, learnt)

@@ -11,6 +11,7 @@ from jaxentropy.claims.depth_families import COSTS, costs_table, families_of
 from jaxentropy.claims.depth_reading import LEARNT
 from jaxentropy.claims.depth_rules import OURS, RULES, Rule, rule_named
 from jaxentropy.claims.depth_words import estimate_in, validation_markdown, validation_text
+from jaxentropy.claims.gathered import Gathers, gathered_from
 from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered
 
 MARGIN = 0.5
@@ -78,7 +79,7 @@ class DepthValidation:
 
 
 def validate_depth(
-    gathered: xr.Dataset,
+    gathered: xr.Dataset | Gathers,
     *,
     rules: Sequence[str] | Mapping[str, Rule] | None = None,
     margin: int | float = MARGIN,
@@ -127,6 +128,7 @@ def validate_depth(
     Raises:
         InputError: something is missing, no family has two depths, or no rule has anything to go by.
     """
+    gathered = gathered_from(gathered, "validate_depth")
     chosen = _rules(rules)
     families, silent = costs_table(families_of(gathered, learnt), chosen, margin, seed)
     spoke = families.regret.notnull().any("family")

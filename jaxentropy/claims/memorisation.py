@@ -8,6 +8,7 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
+from jaxentropy.claims.gathered import Gathers, gathered_from
 
 _NEEDED = (
     "information_true_label", "information_trained_label", "changed_accuracy", "train_accuracy", "test_accuracy",
@@ -65,7 +66,7 @@ class Memorisation:
     _repr_markdown_ = to_markdown
 
 
-def memorisation(gathered: xr.Dataset) -> Memorisation:
+def memorisation(gathered: xr.Dataset | Gathers) -> Memorisation:
     """Where networks keep labels that they learnt by heart: by layer, on the training inputs whose label was changed.
 
     >>> import xarray as xr
@@ -93,6 +94,7 @@ def memorisation(gathered: xr.Dataset) -> Memorisation:
         InputError: a quantity that is missing, no network with noisy labels of three classes or more, or networks of
             several depths.
     """
+    gathered = gathered_from(gathered, "memorisation")
     missing = [name for name in _NEEDED if name not in gathered]
     if missing:
         raise InputError(f"memorisation: the gathered sweep lacks {', '.join(missing)}")

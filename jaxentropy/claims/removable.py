@@ -11,6 +11,7 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_families import NOT_SETTINGS
 from jaxentropy.claims.depth_rules import curve, depth_of
+from jaxentropy.claims.gathered import Gathers, gathered_from
 from jaxentropy.claims.removable_words import removable_text
 from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered, estimate, replicated_means
 
@@ -96,7 +97,9 @@ class Removable:
     _repr_markdown_ = to_markdown
 
 
-def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Removable:
+def removable(
+    gathered: xr.Dataset | Gathers, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Removable:
     """Hold activation entropy against the damage that is done when a layer's nonlinearity is left out.
 
     >>> import xarray as xr
@@ -129,6 +132,7 @@ def removable(gathered: xr.Dataset, *, confidence: float = 0.95, resamples: int 
     Raises:
         InputError: a quantity is missing, or no network has three layers.
     """
+    gathered = gathered_from(gathered, "removable")
     members = _usable(gathered)
     at_once = [100 * (float(one.test_accuracy) - curve(one, "linearised_accuracy")) for one in members]
     afterwards = [_damage_after_retraining(one) for one in members]

@@ -8,6 +8,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
+from jaxentropy.claims.gathered import Gathers, gathered_from
 from jaxentropy.claims.metric import BASELINES, POOLED, QUANTITIES, TARGETS, correlation_table, member_quantities
 from jaxentropy.claims.monotone import (
     FACTORS,
@@ -104,7 +105,9 @@ class Survey:
     _repr_markdown_ = to_markdown
 
 
-def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: int = 2000, seed: int = 0) -> Survey:
+def survey(
+    gathered: xr.Dataset | Gathers, *, confidence: int | float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Survey:
     """Put the paper's claims to the test: entropy falls with every layer, and it is a metric of performance.
 
     >>> import xarray as xr
@@ -135,6 +138,7 @@ def survey(gathered: xr.Dataset, *, confidence: int | float = 0.95, resamples: i
     Raises:
         InputError: no networks, the same network twice, or variables that are missing.
     """
+    gathered = gathered_from(gathered, "survey")
     _check(gathered, confidence, resamples)
     of_configurations = drawn_together(gathered, ("configuration",), resamples, seed)
     of_twins = drawn_together(gathered, twin_settings(gathered), resamples, seed)

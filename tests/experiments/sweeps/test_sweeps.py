@@ -17,6 +17,7 @@ import xarray as xr
 import jaxentropy as je
 from jaxentropy import plots
 from jaxentropy.capture import sown
+from jaxentropy.claims.gathered import gathered_from
 from jaxentropy.cli import main
 from jaxentropy.datasets import load
 from jaxentropy.experiments.sweeps import jobs, measure
@@ -474,3 +475,20 @@ def test_folders(settings, tmp_path):
         je.sweep({"dataset": "mnist6k"}, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert str(Network(depth=2)) == "depth 2"
+
+
+@pytest.mark.parametrize("claim", [je.survey, je.validate_depth, je.removable, je.memorisation])
+def test_claims_take_results_as_they_are_and_refuse_tables(claim, done):
+    """What the small sweep does not allow is refused in the same words."""
+    said = []
+    for given in (done, done.to_dataset()):
+        try:
+            said.append(str(claim(given)))
+        except je.InputError as error:
+            said.append(str(error))
+    assert said[0] == said[1]
+
+
+def test_a_table_is_no_gathered_sweep(done):
+    with pytest.raises(je.InputError, match=r"survey: expected what load_sweep\(folder\) gives.*got DataFrame"):
+        gathered_from(done.to_dataframe(), "survey")
