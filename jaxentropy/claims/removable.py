@@ -258,7 +258,7 @@ def partial_correlation(matrix: np.ndarray) -> np.ndarray:
     Args:
         matrix: ``float[..., variable, variable]``, correlations; NaN gives NaN.
     """
-    known = np.isfinite(matrix).all((-1, -2))
+    known = np.asarray(np.isfinite(matrix).all((-1, -2)))
     filled = np.where(known[..., None, None], matrix, np.eye(matrix.shape[-1]))
     own, across, held = filled[..., :2, :2], filled[..., :2, 2:], filled[..., 2:, 2:]
     left = own - across @ np.linalg.pinv(held, rcond=1e-9, hermitian=True) @ across.swapaxes(-1, -2)

@@ -87,6 +87,7 @@ def test_lower_bound_edges():
     assert split == entropy_lower_bound(np.array([3, 1]), np.array([2, 11]), 0.04)
 
 
+@pytest.mark.thorough
 def test_lower_bound_fails_no_more_often_than_it_says():
     """Samples of distributions that are hard for it: uniform, and one heavy pattern above many light ones."""
     rng = np.random.default_rng(1)

@@ -91,6 +91,7 @@ def switched(rng, expected):
     return this, coins(rng) & this[:, :1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("draw", "setting", "truth"),
     [

@@ -215,6 +215,7 @@ def test_excess_over_the_untrained_twin(seeds):
     assert "Is the fall due to training?" in verdict.text
 
 
+@pytest.mark.thorough
 def test_seeds_that_share_their_inputs_do_not_decide_by_themselves():
     """Every layer copies one of four coins with noise: no excess at all, and errors that three seeds have in common."""
     rng = np.random.default_rng(5)

@@ -240,6 +240,7 @@ def test_retraining_is_held_against_its_control(rng):
     xr.testing.assert_identical(alone.correlation, found.correlation)
 
 
+@pytest.mark.thorough
 def test_two_kinds_of_networks_make_no_partial_correlation(rng):
     """In one kind damage and entropy fall with depth, in the other both rise, and at equal place they are apart."""
     networks = []
@@ -255,6 +256,7 @@ def test_two_kinds_of_networks_make_no_partial_correlation(rng):
     assert removable(as_one, resamples=20).partial.mean > 0.5
 
 
+@pytest.mark.thorough
 def test_a_random_control_that_is_off_zero_is_told_of(rng):
     """Six configurations of a seed: chance often leaves the control off zero, and then the text says so."""
     texts = []

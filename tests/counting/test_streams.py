@@ -132,6 +132,7 @@ def test_time_is_up(monkeypatch):
     assert counted.n == 1000
 
 
+@pytest.mark.thorough
 def test_a_smaller_share_of_the_error_makes_a_wider_bracket():
     """Upper bounds hang on the looks too: at each of them other draws tell what the recorded ones are likely to be."""
     counted = tallied()

@@ -222,6 +222,7 @@ def test_large_samples_against_the_exponential_integral(f1, f2, heavy, times):
     assert float(ours) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
@@ -236,6 +237,7 @@ def test_bayesian_estimators_of_samples_up_to_a_billion(method, expected):
     np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_float32_keeps_five_digits_up_to_a_billion():
     closed = jax.jit(lambda j, f: {m: je.ESTIMATORS[m](j, f) for m in CLOSED})
     for i, (j, f) in enumerate(LARGE):
