@@ -267,10 +267,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             _dispatch(arguments)
+            sys.stdout.flush()
     except InputError as error:
         if debug:
             raise
         _fail(str(error))
+    except BrokenPipeError:  # what reads us, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt as interrupt:
         print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr, flush=True)
         if arguments_given:

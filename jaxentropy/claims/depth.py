@@ -26,6 +26,7 @@ from jaxentropy.claims.gathered import Gathers, gathered_from
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "gain", "summed")
 _FEW_SEEDS = 5
+_STATES = ("trained", "untrained")
 _MEASURED = {
     "information, trained": ("neuron_information", "trained"),
     "information, untrained": ("neuron_information", "untrained"),
@@ -162,6 +163,7 @@ def advise_depth(
     ends += halves
     low, high = min(*ends, int(best)), max(*ends, int(best))
     said = tuple(int(one) for one in by_seed)
+    grounds += _exact_patterns(members)
     uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _said_of_halves(halves)
     uncertainty += _unlearnt(gathered, read, learnt)
     return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
@@ -284,6 +286,21 @@ def _summed_grounds(members: Sequence[xr.Dataset]) -> str:
             "neurons do not show it, and the advice, the layer of the most, is worth little. Train them better first."
         )
     return said
+
+
+def _exact_patterns(members: Sequence[xr.Dataset]) -> str:
+    """Where all inputs are listed, what whole layers tell is known too."""
+    if not all("exact" in one and bool(one.exact) for one in members):
+        return ""
+    try:
+        bits = [np.mean([curve(one, "pattern_information", state) for one in members], 0) for state in _STATES]
+    except InputError:
+        return ""
+    trained, untrained = (", ".join(f"{value:.2f}" for value in own) for own in bits)
+    return (
+        f" All inputs are listed, so that what a layer's whole pattern tells of the class is exact: {trained} bits, "
+        f"and untrained {untrained}."
+    )
 
 
 def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> str:

@@ -202,17 +202,15 @@ def _probe_loss(weights: np.ndarray, family: Family) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-def _halves_differ(rule: Rule, family: Family) -> float:
-    """By how many layers the advice of one half of the inputs differs from that of the other, on average."""
+def _halves_differ(rule: Rule, halves: Sequence[list[xr.Dataset]]) -> float:
+    """By how many layers the advice of one half of the inputs differs from that of the other, mean over networks."""
     found = []
-    for member in family.deep:
-        halves = by_halves(member)
+    for own in halves:
         try:
-            found.append(abs(rule(halves[0]) - rule(halves[1])) if halves else np.nan)
+            found += [abs(rule(own[0]) - rule(own[1]))] if own else []
         except InputError:
-            found.append(np.nan)
-    known = np.array(found)[np.isfinite(found)]
-    return float(known.mean()) if len(known) else np.nan
+            continue
+    return float(np.mean(found)) if found else np.nan
 
 
 def _regret_deepest(rule: Rule, family: Family, drawn: bool) -> float:
@@ -233,6 +231,7 @@ def costs_table(
     depths = np.unique(np.concatenate([family.depths for family in families]))
     judged = np.zeros((len(families), len(rules), len(depths)))
     for f, family in enumerate(families):
+        halves = [by_halves(member) for member in family.deep]
         for r, (name, rule) in enumerate(rules.items()):
             drawn = name == "random"
             weights, refused = advice_of(rule, family, family.deep, drawn)
@@ -240,8 +239,9 @@ def costs_table(
                 first, before = silent.get(name, (reason, 0))
                 silent[name] = (first, before + len(members))
             costs = costs_of(weights, family, margin, seed)
-            costs["halves_differ"] = np.nan if drawn else _halves_differ(rule, family)
-            costs["regret_deepest"] = _regret_deepest(rule, family, drawn)
+            costs["halves_differ"] = np.nan if drawn else _halves_differ(rule, halves)
+            same = len(family.deep) == len(family.deepest) and depth_of(family.deep[0]) == family.depths[-1]
+            costs["regret_deepest"] = costs["regret"] if same else _regret_deepest(rule, family, drawn)
             values[:, f, r] = [costs[cost] for cost in COSTS]
             said = weights[np.isfinite(weights[:, 0])]
             built = family.depths[np.searchsorted(family.depths, np.arange(1, weights.shape[1] + 1))]

@@ -252,3 +252,14 @@ def test_halves_of_the_inputs_have_their_say():
     assert "Read off either half of the inputs alone, the advice is 2 and 5." in found.text
     assert "either half" not in advise_depth(members, "information").text
     assert "either half" not in advise_depth(whole.assign(neuron_information_half=(dims, 0 * halves + np.nan))).text
+
+
+def test_what_whole_layers_tell_is_said_where_it_is_exact():
+    members = seeds(2, 3)
+    bits = xr.zeros_like(members.neuron_information) + xr.where(members.state == "trained", 0.75, 0.5)
+    both = members.assign(pattern_information=bits.where(members.neuron_information.notnull()))
+    exact = both.assign(exact=("member", [True, True]))
+    said = ", ".join(["0.75"] * 6)
+    assert f"pattern tells of the class is exact: {said} bits, and untrained 0.50," in advise_depth(exact).grounds
+    for other in (both, both.assign(exact=("member", [True, False])), exact.drop_vars("pattern_information")):
+        assert "is exact" not in advise_depth(other).grounds

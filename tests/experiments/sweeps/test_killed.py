@@ -168,3 +168,16 @@ def is_alive(pid: int) -> bool:
         return (Path("/proc", str(pid)) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_reader_that_has_had_enough_is_no_error(place):
+    """What is written to a closed pipe is dropped, as `head` wants it."""
+    finished("--out", "short", "--workers", "0")
+    command = [COMMAND[0], "claims", "short"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 141
+    assert "BrokenPipe" not in said

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -492,3 +493,10 @@ def test_claims_take_results_as_they_are_and_refuse_tables(claim, done):
 def test_a_table_is_no_gathered_sweep(done):
     with pytest.raises(je.InputError, match=r"survey: expected what load_sweep\(folder\) gives.*got DataFrame"):
         gathered_from(done.to_dataframe(), "survey")
+
+
+def test_the_table_goes_to_parquet_and_back(done, tmp_path):
+    pytest.importorskip("pyarrow")
+    table = done.to_dataframe()
+    table.to_parquet(tmp_path / "sweep.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "sweep.parquet"), table)
