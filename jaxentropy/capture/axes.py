@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from jaxentropy.capture.program import Equation, Program
+from jaxentropy.capture.program import Equation, Program, scanned_with
 
 _RANDOM = frozenset(("random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform"))
 _PRODUCTS = frozenset(("dot_general", "conv_general_dilated"))
@@ -151,6 +151,6 @@ def _together(equation: Equation, number: int) -> Sequence[int]:
     if name == "rev":
         return params["dimensions"]
     if name == "scan":
-        slices = equation.inputs[params["num_consts"] + params["num_carry"] :]
-        return [0] if params["num_carry"] and number in slices else []
+        consts, carried = scanned_with(params)
+        return [0] if carried and number in equation.inputs[consts + carried :] else []
     return [params["dimension"]] if name == "sort" else []

@@ -5,7 +5,7 @@ stacked parameters, each step of which is a layer with weights of its own (``nn.
 the same weights at each step, and branches are not: what they compute is theirs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ class Program:
         """Whether it is a loop that takes data through matrices of its own at each step, and no data step by step."""
         if equation.primitive.name != "scan":
             return False
-        before = equation.params["num_consts"] + equation.params["num_carry"]
+        before = sum(scanned_with(equation.params))
         matrices = any(
             len(self.avals[i].shape) > 2 and jnp.issubdtype(self.avals[i].dtype, jnp.floating) for i in inputs[before:]
         )
@@ -130,7 +130,7 @@ class Program:
 
     def _unrolled(self, params: dict[str, Any], inputs: Sequence[int], call: int | None) -> tuple[int, ...]:
         """Append the steps of a loop one after the other; the numbers of its outputs."""
-        consts, carried, body = params["num_consts"], params["num_carry"], params["jaxpr"]
+        (consts, carried), body = scanned_with(params), params["jaxpr"]
         carry, stacked, made = inputs[consts : consts + carried], inputs[consts + carried :], []
         steps = range(params["length"])
         for step in reversed(steps) if params["reverse"] else steps:
@@ -173,6 +173,14 @@ class Program:
         while call is not None:
             yield self.calls[call]
             call = self.calls[call].outer
+
+
+def scanned_with(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of a loop's inputs are the same at each step, and how many are carried; the rest go step by step."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carried, _ = params["ft_in"].unpack()  # from JAX 0.12 on
+    return len(consts), len(carried)
 
 
 def _called(equation: Any) -> tuple[core.Jaxpr, Sequence[Any]] | None:

@@ -1,4 +1,4 @@
-"""How many FC layers are enough: a range, read off deep networks of one configuration."""
+"""How many FC layers are enough: a range, read off deep networks that have learnt their task."""
 
 import inspect
 from collections.abc import Sequence
