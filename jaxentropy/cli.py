@@ -201,6 +201,9 @@ def sweep(
     print(results)
     if len(results):
         print(results.summary())
+    if results.failed:
+        sys.stdout.flush()
+        sys.exit(3)
 
 
 def claims(

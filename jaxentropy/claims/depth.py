@@ -53,6 +53,7 @@ class DepthAdvice:
         grounds: why, in sentences.
         uncertainty: what the range holds, and what it does not.
         table: an ``xarray.Dataset`` by ``layer``: the mean over seeds of what was looked at.
+        learnt: whether the networks had learnt their task, as far as that is known; if not, they show nothing.
     """
 
     low: int
@@ -64,16 +65,20 @@ class DepthAdvice:
     grounds: str
     uncertainty: str
     table: xr.Dataset
+    learnt: bool = True
 
     @property
     def text(self) -> str:
         """The advice, its grounds and its uncertainty, in sentences."""
         reach = f"{self.low} to {self.high}" if self.low < self.high else "no wider"
         layers = "layer is" if self.best == 1 else "layers are"
-        return (
-            f"**How many FC layers are enough?** {self.best} {layers} enough of {self.depth} (range: {reach}), by the "
-            f"rule *{self.rule}*.\n\n{self.grounds}\n\n{self.uncertainty}"
-        )
+        said = f"{self.best} {layers} enough of {self.depth} (range: {reach}), by the rule *{self.rule}*."
+        if not self.learnt:
+            said = (
+                "Not known: it cannot be read off these networks, which have not learnt what they were trained on. "
+                f"(The rule *{self.rule}* would say {self.best} of {self.depth}.)"
+            )
+        return f"**How many FC layers are enough?** {said}\n\n{self.grounds}\n\n{self.uncertainty}"
 
     def to_markdown(self) -> str:
         """The text, and a table by layer."""
@@ -166,7 +171,10 @@ def advise_depth(
     grounds += _exact_patterns(members)
     uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _said_of_halves(halves)
     uncertainty += _unlearnt(gathered, read, learnt)
-    return DepthAdvice(low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members))
+    known = "train_accuracy" not in read or bool((read.train_accuracy.values >= learnt).all())
+    return DepthAdvice(
+        low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members), known
+    )
 
 
 def _one_family(gathered: xr.Dataset) -> xr.Dataset:

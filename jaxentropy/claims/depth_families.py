@@ -32,6 +32,7 @@ class Family:
         parameters, seconds: means at each depth; NaN where not measured.
         deep: the networks that advice is read off, of the greatest depth of which half or more learnt their task.
         deepest: those of the greatest depth, whether they learnt or not.
+        learnt: whether those that advice is read off did, as far as that is known.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Family:
     seconds: np.ndarray
     deep: tuple[xr.Dataset, ...]
     deepest: tuple[xr.Dataset, ...]
+    learnt: bool
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -69,9 +71,10 @@ def families_of(gathered: xr.Dataset, learnt: int | float) -> list[Family]:
             name = ", ".join(row[k] if settings[k] == "dataset" else f"{settings[k]} {row[k]}" for k in varying)
             found.append(_family(name, members, learnt))
     if not found:
+        there = "is 1 family" if len(set(rows)) == 1 else f"are {len(set(rows))} families"
         raise InputError(
             "validate_depth: in no family (networks that differ by nothing but depth and seed) were two depths "
-            f"trained; there are {len(set(rows))} families by {', '.join(settings)}"
+            f"trained; there {there} by {', '.join(settings)}"
         )
     return found
 
@@ -99,11 +102,11 @@ def _family(name: str, members: xr.Dataset, learnt: int | float) -> Family:
             return np.full(len(depths), np.nan)
         return np.array([members[quantity].values[one].astype(float).mean() for one in at])
 
-    accuracy = members.test_accuracy.values
+    accuracy, read = members.test_accuracy.values, deepest_that_learnt(members, learnt)
+    known = "train_accuracy" not in read or bool((read.train_accuracy.values >= learnt).all())
     return Family(
         name, str(members.dataset.values[0]), depths, tuple(accuracy[one] for one in at), means("parameters"),
-        means("forward_seconds"), one_by_one(deepest_that_learnt(members, learnt)),
-        one_by_one(members.isel(member=at[-1])),
+        means("forward_seconds"), one_by_one(read), one_by_one(members.isel(member=at[-1])), known,
     )  # fmt: skip
 
 
@@ -261,6 +264,7 @@ def costs_table(
             "deepest": ("family", [int(family.depths[-1]) for family in families]),
             "seeds": ("family", [len(family.deep) for family in families]),
             "read": ("family", [depth_of(family.deep[0]) for family in families]),
+            "learnt": ("family", [family.learnt for family in families]),
         },
     )  # fmt: skip
     return table, silent

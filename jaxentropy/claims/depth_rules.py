@@ -124,6 +124,11 @@ def two(member: xr.Dataset) -> int:
     return min(2, depth_of(member))
 
 
+def half(member: xr.Dataset) -> int:
+    """Half of the layers, rounded up, whatever the network: what reading it has to beat."""
+    return (depth_of(member) + 1) // 2
+
+
 def deepest(member: xr.Dataset) -> int:
     """All layers: nothing is saved."""
     return depth_of(member)
@@ -145,6 +150,7 @@ RULES: dict[str, Rule] = {
     "lowest_entropy": lowest_entropy,
     "zero_entropy": zero_entropy,
     "two": two,
+    "half": half,
     "deepest": deepest,
     "random": random,
 }

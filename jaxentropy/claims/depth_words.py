@@ -35,6 +35,12 @@ def validation_text(
         f"{100 * confidence:g} %, over families. The *regret* of advice is the best depth's test accuracy less that of "
         "the advised depth, both trained from scratch, in percentage points."
     ]
+    unlearnt = int((~families.learnt).sum())
+    if unlearnt:
+        parts.append(
+            f"**In {unlearnt} of {number} families no depth learnt what it was trained on** (half of the networks or "
+            "more): what is read off these networks means nothing, and what follows includes them."
+        )
     if OURS in table.rule.values:
         parts += [_target(table, margin), _rivals(table)]
     else:
@@ -91,7 +97,7 @@ def _target(table: xr.Dataset, margin: float) -> str:
     if split.mean == split.mean:
         text += f" With the best depth chosen by other seeds than those that judge, regret is {split} points."
     if probe.mean == probe.mean:
-        text += f" With a probe in place of the deep network's upper layers, {probe} points are lost."
+        text += f" With a probe in place of the upper layers of the network that was read, {probe} points are lost."
     return text
 
 
@@ -181,6 +187,10 @@ def validation_markdown(text: str, table: xr.Dataset) -> str:
         [
             text,
             markdown_table(["rule", *columns.values()], overall),
+            "Halved seeds: the best depth is chosen by one half of the seeds and judged by the other: regret may "
+            "then be negative. Halves of inputs: layers between the advice that either half of the inputs gives. Time: of a "
+            "forward pass of the advised depth, as measured. Loss by probe: if a linear probe takes the place of all "
+            "layers above the advised one; negative, if it is better.",
             "Regret in points, by data set:",
             markdown_table(["rule", *groups], by_dataset) + "\n",
         ]

@@ -184,11 +184,12 @@ def _text(table: xr.Dataset, members: xr.Dataset) -> str:
         f"(untrained: {learnt.information_true_label_untrained.values[:, -1].mean():.3f} at the last layer)."
     )
     over = [int(layers[np.argmax(row)]) for row in learnt.more_of_trained.values if row.any()]
-    networks = members.sizes["member"] / table.sizes["group"]
+    counts = np.unique(_groups(members), return_counts=True)[1]
+    networks = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     if over:
         said.append(
             f"In {len(over)} of {learnt.sizes['group']} groups there is a layer that tells more of the trained label "
-            f"than of the true one in each of the about {networks:.0f} networks, for the first time layer "
+            f"than of the true one in each of its {networks} networks, for the first time layer "
             f"{_range(over)}."
         )
     return (

@@ -68,6 +68,11 @@ class Survey:
     confidence: int | float
     text: str
 
+    def __repr__(self) -> str:
+        total = self.shares.get("total")
+        networks = 0 if total is None or total.empty else int(total.networks.iloc[0])
+        return f"Survey({networks} networks with steps; print it for what they say)"
+
     def __str__(self) -> str:
         return self.text
 

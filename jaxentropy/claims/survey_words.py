@@ -72,7 +72,8 @@ def _monotone(
         f"Of the {own.cells} steps of {_many(int(own.networks), 'trained network')}, class by class, "
         f"{_share(own, 'falls')} fall clearly, {_share(own, 'rises')} rise clearly and {own.unclear:.0%} are unclear; "
         f"every step of every class falls in {_share(own, 'every_step_falls')} of the networks, and none rises, each "
-        f"judged by itself, in {_share(own, 'never_rises')}.",
+        f"judged by itself, in {_share(own, 'never_rises')}. All steps weigh alike, so that data of many classes and "
+        "deep networks count most.",
         _of_twins(twin, training),
     ]
     if active.cells:
@@ -163,8 +164,19 @@ def _opposite(rows: pd.DataFrame, factor: str) -> str:
         for which in (rows.low > 0, rows.high < 0)
     )
     if not (more and less):
-        return ""
+        return _without_intervals(rows, factor)
     return f" But by {_named(factor)}, it makes them clearly more frequent for {more}, and clearly less for {less}."
+
+
+def _without_intervals(rows: pd.DataFrame, factor: str) -> str:
+    """Values too few for intervals, of which some have more and some less."""
+    if len(rows) < 2 or np.isfinite(rows.low).any() or not rows.difference.min() < 0 < rows.difference.max():
+        return ""
+    least, most = rows.loc[rows.difference.idxmin()], rows.loc[rows.difference.idxmax()]
+    return (
+        f" By {_named(factor)} it goes from {_points(least)} ({least['value']}) to {_points(most)} ({most['value']}), "
+        "of too few for intervals."
+    )
 
 
 def _points(row: pd.Series) -> str:
@@ -286,9 +298,12 @@ def _beside_baselines(rows: pd.DataFrame, target: str, confidence: int | float) 
     ours, others = finite.loc[finite.kind == "quantity"], finite.loc[finite.kind == "baseline"]
     if not len(ours) or not len(others):
         return f"Of {target} and the baselines nothing can be said."
-    best, other = _strongest(ours), _strongest(others)
+    best, other = _strongest(ours), others.iloc[int(np.abs(others.correlation.to_numpy()).argmax())]
     clear, known = sum(_excludes_zero(row) for _, row in ours.iterrows()), int(np.isfinite(ours.low).sum())
-    ends = "ahead of" if abs(best.correlation) > abs(other.correlation) else "behind"
+    if not known:
+        return f"No quantity has an interval with {target}: too few configurations."
+    ahead = abs(best.correlation) - abs(other.correlation)
+    ends = "level with" if abs(ahead) < 0.005 else "ahead of" if ahead > 0 else "behind"
     have = "1 has" if clear == 1 else f"{clear or 'none'} have"
     return (
         f"Of {known} quantities with an interval, {have} one with {target} that excludes 0 (chance alone would give "
@@ -330,9 +345,10 @@ def _share(row: pd.Series, name: str) -> str:
 
 
 def _rank(row: pd.Series) -> str:
-    return (
-        "unknown" if not np.isfinite(row.correlation) else f"{row.correlation:.2f}{_interval(row.low, row.high, '.2f')}"
-    )
+    if not np.isfinite(row.correlation):
+        return "unknown"
+    reach = "" if row.low == row.high else _interval(row.low, row.high, ".2f")  # of no width, since all ranks agree
+    return f"{row.correlation:.2f}{reach}"
 
 
 def _interval(low: float, high: float, form: str) -> str:

@@ -29,6 +29,7 @@ _SETTINGS = (
     "dataset", "depth", "width", "activation", "norm", "dropout", "epochs", "batch_size", "learning_rate",
     "weight_decay", "init_scale", "label_noise", "train_size", "recorded", "retrain_epochs",
 )  # fmt: skip
+_FIGURES = {"steps", "correlations", "depth", "memorisation"}
 _STEPS = "How often entropy falls from a layer to the next"
 _HEADINGS = {
     "total": f"{_STEPS}: all networks",
@@ -56,7 +57,9 @@ def write_claims(
     Returns:
         The page's path.
     """
-    sections = [_about(gathered, unfinished)]
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; give a folder for the page and its figures")
+    sections, drawn = [_about(gathered, unfinished)], set()
     for title, part in (
         ("Does entropy fall with depth, and is it a metric?", partial(_survey, folder)),
         ("How many layers are enough?", _depth),
@@ -70,7 +73,10 @@ def write_claims(
             # errors begin with the name of the function, which says nothing to whoever reads a page
             text, figures = f"This sweep does not tell: {re.sub('^[a-z_]+: ', '', str(error))}.", {}
         pictures = [f"![{name}]({_picture(folder, name, figure)})" for name, figure in figures.items()]
+        drawn |= set(figures)
         sections.append("\n\n".join([f"## {title}", text.strip(), *pictures]))
+    for name in _FIGURES - drawn:  # of an earlier page
+        (folder / f"{name}.png").unlink(missing_ok=True)
     write_text(folder / PAGE, "\n\n".join(sections) + "\n")
     return folder / PAGE
 

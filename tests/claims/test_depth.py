@@ -263,3 +263,10 @@ def test_what_whole_layers_tell_is_said_where_it_is_exact():
     assert f"pattern tells of the class is exact: {said} bits, and untrained 0.50," in advise_depth(exact).grounds
     for other in (both, both.assign(exact=("member", [True, False])), exact.drop_vars("pattern_information")):
         assert "is exact" not in advise_depth(other).grounds
+
+
+def test_nothing_is_advised_off_networks_that_learnt_nothing():
+    none = advise_depth(seeds(2, 3).assign(train_accuracy=("member", [0.3, 0.4])))
+    assert not none.learnt
+    assert none.text.startswith("**How many FC layers are enough?** Not known:")
+    assert advise_depth(seeds(2, 3)).learnt

@@ -208,7 +208,7 @@ def test_tables_have_every_rule_and_data_set():
     assert len(overall.splitlines()) == len(by_dataset.strip().splitlines()) == 2 + len(RULES)
     assert "information (ours)" in overall
     assert str(found) == found.to_markdown()
-    assert repr(found) == "DepthValidation(11 rules, 6 families)"
+    assert repr(found) == "DepthValidation(12 rules, 6 families)"
 
 
 def test_intervals_are_those_of_resampled_families(rng):
@@ -308,3 +308,11 @@ def test_advice_that_was_not_trained_is_told_of():
     found = validated(sweep.isel(member=np.flatnonzero(sweep.depth != 3)))
     assert found.get("rounded_up", "information").mean == 100
     assert "But 100 % of its advice is of a depth that was not trained" in found.text
+
+
+def test_families_that_never_learnt_are_told_of():
+    sweep = planted_sweep(2, 2, seeds=1)
+    found = validated(sweep.assign(train_accuracy=("member", np.where(sweep.dataset == "a", 0.99, 0.3))))
+    assert found.families.learnt.values.tolist() == [True] * 3 + [False] * 3
+    assert "**In 3 of 6 families no depth learnt what it was trained on**" in found.text
+    assert "no depth learnt" not in validated(sweep).text

@@ -47,7 +47,7 @@ def test_what_was_planted_is_found():
     assert "In 2 of 2 groups half or more of the changed labels were learnt by heart" in found.text
     assert "reaches half of its most at layer 3." in found.text
     assert "In 2 of 2 groups there is a layer that tells more of the trained label than of the true one" in found.text
-    assert "in each of the about 4 networks, for the first time layer 3." in found.text
+    assert "in each of its 4 networks, for the first time layer 3." in found.text
     assert found.to_markdown().count("| digits, ") == 2
 
 

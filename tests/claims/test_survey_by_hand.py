@@ -153,7 +153,7 @@ def test_data_sets_that_contradict_each_other_are_named():
         "dataset == 'pooled' and quantity == 'neuron_entropy_last' and given == 'nothing'"
     )
     assert (pooled.query("target == 'test_accuracy'").correlation.abs() < 1e-6).all()
-    assert "Alone, it is clearly positive for set00 (1.00 [1.00, 1.00]) and clearly negative for set01" in found.text
+    assert "Alone, it is clearly positive for set00 (1.00) and clearly negative for set01 (-1.00)" in found.text
     assert "clearly negative" not in survey(with_entropy(made, made.test_accuracy.values), resamples=100).text
 
 
@@ -178,3 +178,22 @@ def test_few_configurations_and_unbounded_biases_are_told():
     bounded = made.assign(neuron_fall_active_bias=made.neuron_fall_bias)
     assert "not gathered" not in survey(bounded, resamples=20).text
     assert "too narrow" not in survey(sweep(8, configurations=10), resamples=20).text
+
+
+def test_opposite_changes_of_too_few_twins_are_told_without_intervals():
+    """Two data sets of which training turns falls into rises, and rises into falls."""
+    made = sweep(9, configurations=4, datasets=2)
+    falls = xr.where((made.dataset == "set00") == (made.state == "trained"), 5.0, -5.0)
+    text = survey(made.assign(neuron_fall=0 * made.neuron_fall + falls), resamples=50).text
+    assert (
+        "By data set it goes from -100 percentage points (set01) to +100 percentage points (set00), of too few for "
+        "intervals." in text
+    )
+
+
+def test_baselines_are_all_compared_and_equals_are_level():
+    made = sweep(10, configurations=14)
+    found = survey(with_entropy(made, made.train_loss.values).assign(test_accuracy=-made.train_loss), resamples=100)
+    assert "neuron entropy, last layer (-1.00), level with the strongest baseline, training loss (-1.00)" in found.text
+    few = survey(sweep(11, configurations=3), resamples=20).text
+    assert "No quantity has an interval with test accuracy: too few configurations." in few

@@ -107,9 +107,15 @@ def sweep(
     share = _share(settings, out, seeds, shard, max_networks, retry, say)
     store = share.store
     store.claim(share.settings, share.seeds)
-    missing = [key for key in share.keys if key not in share.failed and not store.is_there(key)]
+    written = [key for key in share.keys if store.path(key).exists()]
+    there = {key for key in written if store.is_there(key)}
+    failed = [key for key in share.keys if key in share.failed and key not in there]
+    missing = [key for key in share.keys if key not in share.failed and key not in there]
     jobs = jobs_of(store, missing, _at_once(executor, workers))
-    say(f"{len(share.keys) - len(missing)} of {_many(len(share.keys), 'network')}{share.of} are there; "
+    if len(there) < len(written):
+        say(f"{_many(len(written) - len(there), 'file')} of networks cannot be read, and will be made again")
+    say(f"{len(there)} of {_many(len(share.keys), 'network')}{share.of} are there"
+        f"{f', {len(failed)} failed before' if failed else ''}; "
         f"{len(missing)} to go in {_many(len(jobs), 'job')}")  # fmt: skip
     _watch(_run(store, jobs, executor, workers), len(missing), progress, say)
     _warn_of_failures(store, share.failed)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxentropy.datasets import Dataset
 from jaxentropy.experiments.sweeps.grid import Network
 from jaxentropy.networks.models import MLP, OneLinear
-from jaxentropy.networks.training import Recipe, train
+from jaxentropy.networks.training import Recipe, accuracy_of, train
 
 # compiled for each shape, they would take longer than the products
 _ON_HOST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -26,19 +26,31 @@ def without_nonlinearity(network: Network, model: MLP, variables: Any, data: Dat
     """Test accuracies by layer, as variables of the network's Dataset.
 
     ``linearised_accuracy``, nothing retrained; and with ``retrain_epochs``, ``retrained_accuracy`` beside
-    ``retrained_control``, which was trained on for as long with all of its nonlinearities. NaN where norms stand
-    between a layer and its nonlinearity: they would be what is left out.
+    ``retrained_control``, which was trained on for as long with all of its nonlinearities. A norm before a nonlinearity
+    stays.
     """
-    if network.norm != "none":
-        return {"linearised_accuracy": ("layer", np.full(network.depth, np.nan))}
-    found: dict[str, Any] = {"linearised_accuracy": ("layer", _linearised(network, variables["params"], data))}
+    at_once = _linearised if network.norm == "none" else _linearised_with_norms
+    found: dict[str, Any] = {"linearised_accuracy": ("layer", at_once(network, model, variables, data))}
     if network.retrain_epochs:
         accuracies = _retrained(network, model, variables, data)
         found |= {"retrained_control": ((), accuracies[0]), "retrained_accuracy": ("layer", accuracies[1:])}
     return found
 
 
-def _linearised(network: Network, params: Any, data: Dataset) -> np.ndarray:
+def _linearised_with_norms(network: Network, model: MLP, variables: Any, data: Dataset) -> np.ndarray:
+    linear, starts = _without_each(network, model, variables)
+    return np.array([accuracy_of(linear, own, data.test_images, data.test_labels) for own in starts[1:]])
+
+
+def _without_each(network: Network, model: MLP, variables: Any) -> tuple[OneLinear, list[Any]]:
+    """The module, and the variables of the whole network and of those without the nonlinearity of each layer."""
+    linear = OneLinear(model.widths, model.num_classes, model.activation, model.norm, model.dropout)
+    return linear, [dict(variables) | {"linear": {"layer": jnp.int32(k)}} for k in range(network.depth + 1)]
+
+
+def _linearised(network: Network, model: MLP, variables: Any, data: Dataset) -> np.ndarray:
+    del model
+    params = variables["params"]
     act = _ON_HOST[network.activation]
     accuracies = np.empty(network.depth)
     layers = jax.tree.map(np.asarray, [params[f"dense{i}"] for i in range(1, network.depth + 1)] + [params["output"]])
@@ -55,8 +67,7 @@ def _linearised(network: Network, params: Any, data: Dataset) -> np.ndarray:
 
 def _retrained(network: Network, model: MLP, variables: Any, data: Dataset) -> np.ndarray:
     """``float[depth + 1]``: first with all nonlinearities, then without each."""
-    linear = OneLinear(model.widths, model.num_classes, model.activation, model.norm, model.dropout)
-    starts = [dict(variables) | {"linear": {"layer": jnp.int32(k)}} for k in range(network.depth + 1)]
+    linear, starts = _without_each(network, model, variables)
     recipe = replace(recipe_of(network), epochs=network.retrain_epochs)
     trained = train(linear, data, [network.seed] * len(starts), recipe, start=starts, at_once=1)
     return trained.test_accuracy[:, -1].astype(float)

@@ -59,10 +59,11 @@ class Store:
             raise InputError(
                 f"{changed[0]} has changed since the sweep in {self.folder}; choose another folder, or delete it"
             )
-        missing = [network for key, network in other.networks.items() if key not in self.networks]
+        there = {key: network for key, network in other.networks.items() if other.path(key).exists()}
+        missing = [network for key, network in there.items() if key not in self.networks]
         if missing:
             raise InputError(
-                f"{self.folder} holds another sweep: {len(missing)} of the {len(other.networks)} networks there are "
+                f"{self.folder} holds another sweep: {len(missing)} of the {len(there)} networks there are "
                 f"not in the grid that you give now (the first: {missing[0]}). Choose another folder for this grid, or "
                 "give a grid that has those networks too"
             )

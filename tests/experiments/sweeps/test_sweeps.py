@@ -500,3 +500,48 @@ def test_the_table_goes_to_parquet_and_back(done, tmp_path):
     table = done.to_dataframe()
     table.to_parquet(tmp_path / "sweep.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "sweep.parquet"), table)
+
+
+@pytest.mark.thorough
+def test_networks_with_norms_are_linearised_too(settings, tmp_path):
+    """The norm stays and its nonlinearity goes: by the module that leaves it out."""
+    results = je.sweep({**settings, "depth": 3, "norm": ["batch", "layer"]}, tmp_path / "out", seeds=1, workers=0)
+    gathered, data = results.to_dataset(), load(settings["dataset"])
+    assert gathered.linearised_accuracy.notnull().all()
+    assert gathered.retrained_accuracy.notnull().all()
+    for i, network in enumerate(results.store.networks.values()):
+        model = MLP((8, 8, 8), 3, norm=network.norm)
+        own = train(model, data, (0,), measure.recipe_of(network)).of_seed(0)[1]
+        linear = OneLinear((8, 8, 8), 3, norm=network.norm)
+        for k in (1, 2, 3):
+            logits = linear.apply(own | {"linear": {"layer": jnp.int32(k)}}, jnp.asarray(data.test_images))
+            expected = (np.asarray(logits).argmax(1) == data.test_labels).mean()
+            assert float(gathered.linearised_accuracy[i, k - 1]) == pytest.approx(expected)
+
+
+def test_a_value_that_failed_may_be_taken_back(settings, done, tmp_path, monkeypatch):
+    """What never gave a result does not hold the folder."""
+    monkeypatch.setattr(jobs, "measured", lambda *_: (_ for _ in ()).throw(je.InputError("planted")))
+    with pytest.warns(UserWarning, match="2 of 2 networks failed"):
+        je.sweep({**settings, "depth": 1, "learning_rate": [1e-2, 1e20]}, tmp_path, seeds=1, workers=0)
+    monkeypatch.undo()
+    assert len(je.sweep({**settings, "depth": 1}, tmp_path, seeds=1, workers=0, retry=True)) == 1
+
+
+def test_damaged_files_are_told_of(settings, done, tmp_path):
+    said = []
+    copied = je.load_sweep(shutil.copytree(done.store.folder, tmp_path / "out"))
+    copied.store.path(copied.keys[0]).write_bytes(b"CDF")
+    je.sweep(settings, tmp_path / "out", seeds=2, workers=0, say=said.append)
+    assert "1 file of networks cannot be read, and will be made again" in said
+    assert "3 of 4 networks are there; 1 to go in 1 job" in said
+
+
+def test_pictures_of_an_earlier_page_go(done, tmp_path):
+    (tmp_path / "memorisation.png").write_bytes(b"old")
+    (tmp_path / "mine.png").write_bytes(b"another's")
+    write_claims(done.to_dataset(), tmp_path)
+    assert not (tmp_path / "memorisation.png").exists()
+    assert (tmp_path / "mine.png").exists()
+    with pytest.raises(je.InputError, match="is a file; give a folder"):
+        write_claims(done.to_dataset(), tmp_path / "mine.png")
