@@ -10,7 +10,7 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
-from jaxentropy.claims.depth_reading import LEARNT, by_halves, deepest_that_learnt
+from jaxentropy.claims.depth_reading import LEARNT, all_learnt, by_halves, deepest_that_learnt, learning_is_known
 from jaxentropy.claims.depth_rules import (
     LEAST_INFORMATION,
     OURS,
@@ -139,7 +139,8 @@ def advise_depth(
             ``seed`` along ``member``.
         rule: one of ``RULES``; ``gain`` is ours.
         tolerance: what the rule takes for nothing, in its own units; by default ``TOLERANCES`` says.
-        learnt: training accuracy from which on a network has learnt its task.
+        learnt: training accuracy from which on a network has learnt its task; of labels with noise, on which it is
+            measured, less may be meant.
         confidence: of the interval over seeds.
         resamples: of the seeds.
         seed: of the resampling.
@@ -171,7 +172,7 @@ def advise_depth(
     grounds += _exact_patterns(members)
     uncertainty = _uncertainty(by_seed, len(scales) > 1, confidence) + _said_of_halves(halves)
     uncertainty += _unlearnt(gathered, read, learnt)
-    known = "train_accuracy" not in read or bool((read.train_accuracy.values >= learnt).all())
+    known = all_learnt(read, learnt)
     return DepthAdvice(
         low, int(best), high, depth_of(members[0]), rule, said, grounds, uncertainty, _table(members), known
     )
@@ -326,7 +327,7 @@ def _uncertainty(by_seed: np.ndarray, tolerances: bool, confidence: float) -> st
 
 def _unlearnt(gathered: xr.Dataset, read: xr.Dataset, learnt: int | float) -> str:
     """A warning where networks did not even learn what they were trained on, if that was measured."""
-    if "train_accuracy" not in gathered:
+    if not learning_is_known(gathered):
         return ""
     deepest = gathered.isel(member=gathered.depth.values == gathered.depth.values.max())
     short = deepest.train_accuracy.values[~(deepest.train_accuracy.values >= learnt)]
@@ -336,7 +337,7 @@ def _unlearnt(gathered: xr.Dataset, read: xr.Dataset, learnt: int | float) -> st
         f" **{len(short)} of {deepest.sizes['member']} networks of {depth_of(deepest.isel(member=0))} layers did not "
         f"learn what they were trained on** (training accuracy {short.min():.2f})"
     )
-    if (read.train_accuracy.values >= learnt).all():
+    if all_learnt(read, learnt):
         return f"{said}; the advice is read off {read.sizes['member']} of {depth_of(read.isel(member=0))} that did."
     return f"{said}: what fewer layers would do cannot be read off them. Train shallower ones, and give those too."
 

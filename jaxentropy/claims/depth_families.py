@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxentropy.base.errors import InputError
-from jaxentropy.claims.depth_reading import by_halves, deepest_that_learnt
+from jaxentropy.claims.depth_reading import all_learnt, by_halves, deepest_that_learnt
 from jaxentropy.claims.depth_rules import Rule, depth_of
 
 NOT_SETTINGS = ("member", "key", "configuration", "depth", "seed")
@@ -103,10 +103,9 @@ def _family(name: str, members: xr.Dataset, learnt: int | float) -> Family:
         return np.array([members[quantity].values[one].astype(float).mean() for one in at])
 
     accuracy, read = members.test_accuracy.values, deepest_that_learnt(members, learnt)
-    known = "train_accuracy" not in read or bool((read.train_accuracy.values >= learnt).all())
     return Family(
         name, str(members.dataset.values[0]), depths, tuple(accuracy[one] for one in at), means("parameters"),
-        means("forward_seconds"), one_by_one(read), one_by_one(members.isel(member=at[-1])), known,
+        means("forward_seconds"), one_by_one(read), one_by_one(members.isel(member=at[-1])), all_learnt(read, learnt),
     )  # fmt: skip
 
 

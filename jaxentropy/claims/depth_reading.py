@@ -15,12 +15,22 @@ def deepest_that_learnt(networks: xr.Dataset, learnt: int | float = LEARNT) -> x
     has enough of them, or nothing is known of training accuracy, all of the greatest depth are given.
     """
     depths = networks.depth.values
-    if "train_accuracy" in networks:
+    if learning_is_known(networks):
         reached = networks.train_accuracy.values >= learnt
         for depth in np.unique(depths)[::-1]:
             if reached[depths == depth].mean() >= 0.5:
                 return networks.isel(member=np.flatnonzero((depths == depth) & reached))
     return networks.isel(member=np.flatnonzero(depths == depths.max()))
+
+
+def learning_is_known(networks: xr.Dataset) -> bool:
+    """Whether training accuracy was measured."""
+    return "train_accuracy" in networks and bool(networks.train_accuracy.notnull().any())
+
+
+def all_learnt(networks: xr.Dataset, learnt: int | float) -> bool:
+    """Whether these networks have learnt their task, as far as that is known."""
+    return not learning_is_known(networks) or bool((networks.train_accuracy.values >= learnt).all())
 
 
 def by_halves(member: xr.Dataset) -> list[xr.Dataset]:

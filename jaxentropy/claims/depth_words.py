@@ -5,7 +5,7 @@ import xarray as xr
 
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_rules import OURS
-from jaxentropy.claims.resampling import FEW_CLUSTERS, Estimate, two_digits
+from jaxentropy.claims.resampling import FEW_CLUSTERS, LEAST_CLUSTERS, Estimate, two_digits
 
 CHOSEN_ON = {"mnist5k", "fashion-mnist", "task:sparse-parity:5-of-12", "task:spirals:2"}
 """Data sets that were looked at before the rule ``gain`` became ours."""
@@ -42,7 +42,7 @@ def validation_text(
             "more): what is read off these networks means nothing, and what follows includes them."
         )
     if OURS in table.rule.values:
-        parts += [_target(table, margin), _rivals(table)]
+        parts += [_target(table, families, margin), _rivals(table)]
     else:
         parts.append(f"The rule *{OURS}* (ours) is not among these, so that nothing is said of it.")
     parts.append(_unknown(table, families, margin))
@@ -66,7 +66,7 @@ def _shallower(families: xr.Dataset) -> str:
     )
 
 
-def _target(table: xr.Dataset, margin: float) -> str:
+def _target(table: xr.Dataset, families: xr.Dataset, margin: float) -> str:
     """Whether ours costs no more than the margin."""
     regret, within = (estimate_in(table, name, OURS) for name in ("regret", "within"))
     split, probe = (estimate_in(table, name, OURS) for name in ("regret_split", "probe_loss"))
@@ -77,6 +77,8 @@ def _target(table: xr.Dataset, margin: float) -> str:
             said += ", unless the luck of the best of several depths is taken out"
     elif regret.high <= margin:
         said = "is **reached**, with the whole interval"
+        if len(set(families.dataset.values.tolist())) < LEAST_CLUSTERS:
+            said = "is **reached on average**, on these data; the interval, over their families, speaks of no others"
     else:
         why = "there is no interval" if regret.high != regret.high else "not with the whole interval"
         said = f"is **reached on average**, but {why}"
@@ -141,8 +143,8 @@ def _unknown(table: xr.Dataset, families: xr.Dataset, margin: float) -> str:
         few.append("of one family no interval can be given, and nothing is known of others")
     elif number < FEW_CLUSTERS:
         few.append(
-            f"{number} families are few, and intervals over them are too narrow: one that costs much more than these, "
-            "and was not among them, is not in them"
+            f"{number} families are few, and those of one data set are alike, so that intervals over them are too "
+            "narrow: one that costs much more than these, and was not among them, is not in them"
         )
     if (families.seeds == 1).all():
         few.append("with one seed, nothing is known of how the advice depends on it")
@@ -188,9 +190,9 @@ def validation_markdown(text: str, table: xr.Dataset) -> str:
             text,
             markdown_table(["rule", *columns.values()], overall),
             "Halved seeds: the best depth is chosen by one half of the seeds and judged by the other: regret may "
-            "then be negative. Halves of inputs: layers between the advice that either half of the inputs gives. Time: of a "
-            "forward pass of the advised depth, as measured. Loss by probe: if a linear probe takes the place of all "
-            "layers above the advised one; negative, if it is better.",
+            "then be negative. Halves of inputs: layers between the advice that either half of the inputs gives. Time: "
+            "of a forward pass of the advised depth, as measured. Loss by probe: if a linear probe takes the place of "
+            "all layers above the advised one; negative, if it is better.",
             "Regret in points, by data set:",
             markdown_table(["rule", *groups], by_dataset) + "\n",
         ]

@@ -76,24 +76,27 @@ def member_counts(gathered: xr.Dataset, confidence: int | float) -> pd.DataFrame
 
 
 class Drawn(NamedTuple):
-    """What is resampled together: the cluster of each member, as a number, and ``cluster_weights`` of the clusters."""
+    """What is resampled together: the cluster of each member, as a number, ``cluster_weights`` of the clusters, and the
+    stratum of each cluster (its data set), within which it is drawn."""
 
     cluster: np.ndarray
     weights: np.ndarray
+    stratum: np.ndarray
 
 
 def drawn_together(gathered: xr.Dataset, settings: Sequence[str], resamples: int, seed: int) -> Drawn:
     """Networks of equal settings are drawn together, within their data set."""
     columns = [gathered[name].values.astype(str) for name in ("dataset", *settings)]
     cluster, distinct = pd.MultiIndex.from_arrays(columns).factorize()
-    return Drawn(cluster, cluster_weights(np.asarray(distinct.get_level_values(0)), resamples, seed))
+    strata = np.asarray(distinct.get_level_values(0))
+    return Drawn(cluster, cluster_weights(strata, resamples, seed), strata)
 
 
 def without_copies(gathered: xr.Dataset, counts: pd.DataFrame) -> pd.DataFrame:
     """Untrained networks that are one and the same are counted once: those of equal twin settings, depth and seed."""
     columns = [gathered[name].values.astype(str) for name in (*twin_settings(gathered), "dataset", "depth", "seed")]
-    if "recorded" in gathered.coords:
-        columns.append(gathered["recorded"].values.astype(str))
+    measured_on = [name for name in ("recorded", "train_size") if name in gathered.coords]
+    columns += [gathered[name].values.astype(str) for name in measured_on]
     copy = pd.MultiIndex.from_arrays(columns).duplicated()
     return counts.loc[~((counts.state == "untrained") & copy[counts.member])]
 
@@ -118,14 +121,12 @@ def share_tables(
     rows: dict[str, list[dict[str, Any]]] = {}
     for factor, value, here in _groups(gathered):
         for state, neurons, part in _parts(counts.loc[here[counts.member]]):
-            row = {factor: value, "state": state, "neurons": neurons} | _row(part, *drawn[state], confidence)
+            row = {factor: value, "state": state, "neurons": neurons} | _row(part, drawn[state], confidence)
             rows.setdefault(factor, []).append(row)
     return {factor: pd.DataFrame(own) for factor, own in rows.items()}
 
 
-def training_table(
-    gathered: xr.Dataset, counts: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
-) -> pd.DataFrame:
+def training_table(gathered: xr.Dataset, counts: pd.DataFrame, drawn: Drawn, confidence: int | float) -> pd.DataFrame:
     """Shares of trained networks minus those of their untrained twins; those of equal twins are drawn together.
 
     Of all networks (``factor`` is total), and of those of each value of each factor, since what training does to one
@@ -136,9 +137,10 @@ def training_table(
         parts = {(state, neurons): part for state, neurons, part in _parts(counts.loc[here[counts.member]])}
         for neurons in NEURONS:
             trained, untrained = (parts[state, neurons] for state in STATES)
-            differences = _shares(trained, cluster, weights) - _shares(untrained, cluster, weights)
+            clusters, strata = _clusters(trained, drawn)
+            differences = _shares(trained, drawn) - _shares(untrained, drawn)
             for name, difference in zip(SHARES, differences.T, strict=True):
-                found = estimate(difference, _clusters(trained, cluster), confidence)
+                found = estimate(difference, clusters, confidence, strata)
                 rows.append((factor, value, neurons, name, *found))
     return pd.DataFrame(rows, columns=["factor", "value", "neurons", "share", "difference", "low", "high"])
 
@@ -157,25 +159,26 @@ def _parts(counts: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
             yield state, neurons, counts.loc[(counts.state == state) & (counts.neurons == neurons)]
 
 
-def _clusters(part: pd.DataFrame, cluster: np.ndarray) -> int:
-    return len(np.unique(cluster[part.member[part.networks > 0]]))
+def _clusters(part: pd.DataFrame, drawn: Drawn) -> tuple[int, int]:
+    """How many clusters and strata there are among these networks."""
+    present = np.unique(drawn.cluster[part.member[part.networks > 0]])
+    return len(present), max(1, len(np.unique(drawn.stratum[present])))
 
 
-def _shares(part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _shares(part: pd.DataFrame, drawn: Drawn) -> np.ndarray:
     """Shares of cells or of networks, [resamples, shares]; NaN where a resample has none."""
     columns = list(dict.fromkeys(name for pair in SHARES.values() for name in pair))
+    cluster, weights, _ = drawn
     sums = weights @ np.column_stack([np.bincount(cluster[part.member], part[c], weights.shape[1]) for c in columns])
     counted, among = (sums[:, [columns.index(pair[i]) for pair in SHARES.values()]] for i in (0, 1))
     return np.divide(counted, among, out=np.full_like(counted, np.nan), where=among > 0)
 
 
-def _row(
-    part: pd.DataFrame, cluster: np.ndarray, weights: np.ndarray, confidence: int | float
-) -> dict[str, float | int]:
-    clusters = _clusters(part, cluster)
+def _row(part: pd.DataFrame, drawn: Drawn, confidence: int | float) -> dict[str, float | int]:
+    clusters, strata = _clusters(part, drawn)
     row: dict[str, float | int] = {
         "networks": int(part.networks.sum()), "configurations": clusters, "cells": int(part.cells.sum()),
     }  # fmt: skip
-    for name, values in zip(SHARES, _shares(part, cluster, weights).T, strict=True):
-        row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(values, clusters, confidence)
+    for name, values in zip(SHARES, _shares(part, drawn).T, strict=True):
+        row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(values, clusters, confidence, strata)
     return row

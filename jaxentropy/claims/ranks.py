@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm, t
 
 FEWEST = 5
 """Configurations below which no interval is given: so few resamples differ that it would say nothing."""
@@ -33,15 +34,22 @@ def cluster_weights(strata: np.ndarray, resamples: int, seed: int) -> np.ndarray
     return weights
 
 
-def estimate(values: np.ndarray, clusters: int, confidence: float) -> tuple[float, float, float]:
+def estimate(values: np.ndarray, clusters: int, confidence: float, strata: int = 1) -> tuple[float, float, float]:
     """The data's value, which is the first, and the percentile interval of the others.
 
-    The interval is NaN for fewer than 5 clusters, and where the value is not defined in most of the resamples.
+    The interval is NaN for fewer than 5 clusters (4 more than there are strata), and where the value is not defined in
+    most of the resamples. Of several strata it is widened: drawing from so few clusters in each leaves out a part of
+    the spread, and the normal tail is too short.
     """
     low = high = np.nan
     drawn = values[1:][np.isfinite(values[1:])]
-    if clusters >= FEWEST and np.isfinite(values[0]) and len(drawn) >= MOST * (len(values) - 1):
+    freedom = clusters - strata
+    if freedom >= FEWEST - 1 and np.isfinite(values[0]) and len(drawn) >= MOST * (len(values) - 1):
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+        if strata > 1:
+            tail = (1 + confidence) / 2
+            wider = np.sqrt(clusters / freedom) * t.ppf(tail, freedom) / norm.ppf(tail)
+            low, high = values[0] - wider * (values[0] - low), values[0] + wider * (high - values[0])
     return float(values[0]), float(low), float(high)
 
 

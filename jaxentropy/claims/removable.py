@@ -9,11 +9,10 @@ from scipy.stats import rankdata
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
-from jaxentropy.claims.depth_families import NOT_SETTINGS
 from jaxentropy.claims.depth_rules import curve, depth_of
 from jaxentropy.claims.gathered import Gathers, gathered_from
 from jaxentropy.claims.removable_words import removable_text
-from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered, estimate, replicated_means
+from jaxentropy.claims.resampling import Estimate, cluster_draws, clustered, estimate
 
 CRITERIA = ("entropy", "untrained entropy", "order", "information", "excess", "random")
 """What may foretell a layer's damage: the class mean of its neuron entropy, trained and untrained; its place, counted
@@ -23,7 +22,7 @@ PICKS = (
     "lowest entropy", "lowest untrained entropy", "most silent neurons", "random", "last", "first", "best possible",
 )  # fmt: skip
 _RANKED = 3
-"""Layers that a network must have for its ranks to be compared, and one more where two further ranks are held."""
+"""Layers that a network must have for its ranks to be compared."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Removable:
         correlation: by ``criterion``, ``value``, ``low`` and ``high`` of the mean over networks of Spearman's rank
             correlation, within the network, between the criterion and the damage; ``behind`` is how much it lies
             behind that of the trained entropy (with ``behind_low``, ``behind_high``).
-        partial: the trained entropy's rank correlation with the damage at equal place and untrained entropy.
+        partial: the trained entropy's rank correlation with the damage at equal place and untrained entropy, among the
+            seeds of a configuration.
         picked: by ``pick``, ``value``, ``low`` and ``high`` of the damage (points of test accuracy) when the criterion
             chooses one layer to linearise; ``behind`` is by how much more than *lowest entropy* it costs.
         each: damage by network and layer, and each network's correlations and picks.
@@ -121,9 +121,9 @@ def removable(
     long less that of one that was trained on for as long without that nonlinearity.
 
     Spearman's rank correlation over the layers of a network says whether a criterion orders them by damage (1 as low
-    as the damage, −1 reversed); of networks of three layers or more, averaged. The *partial* correlation is that of the
-    rank correlations averaged over the networks of a family (those that differ by depth and seed alone), of four layers
-    or more, averaged over families: trained entropy and damage, with the layer's place and the untrained entropy held.
+    as the damage, −1 reversed); of networks of three layers or more, averaged. The *partial* correlation is that of
+    trained entropy and damage at equal place, with the untrained entropy held: of ranks less their mean over the seeds
+    of a configuration at each layer. So it speaks of what seeds differ by, and needs several.
 
     A *pick* chooses one layer; where several tie, the mean of these. *Random* is the mean over layers.
 
@@ -158,7 +158,8 @@ def _held_against(
     names, cluster = np.unique([str(one.configuration.item()) for one in members], return_inverse=True)
     draws = cluster_draws(len(names), resamples, seed)
     found = [_network(damage, one, rng) for damage, one in zip(damages, members, strict=True)]
-    ranked, picks, matrices = (np.array(column) for column in zip(*found, strict=True))
+    ranked, picks = (np.array([one[k] for one in found]) for k in (0, 1))
+    ranks = [one[2] for one in found]
     tables = [
         _summary(dim, labels, values, cluster, draws, confidence)
         for dim, labels, values in (("criterion", CRITERIA, ranked), ("pick", PICKS, picks))
@@ -180,15 +181,8 @@ def _held_against(
             "depth": ("member", [depth_of(one) for one in members]),
         },
     )  # fmt: skip
-    partial = _partial(matrices, _families(members), cluster, draws, confidence)
+    partial = _partial(ranks, cluster, draws, confidence)
     return Removable(tables[0], partial, tables[1], each, confidence)
-
-
-def _families(members: list[xr.Dataset]) -> np.ndarray:
-    """A number for all networks that differ by nothing but depth and seed."""
-    settings = sorted({str(n) for n, one in members[0].coords.items() if one.ndim == 0} - set(NOT_SETTINGS))
-    names = ["|".join(str(one[name].item()) for name in settings) for one in members]
-    return np.unique(names, return_inverse=True)[1]
 
 
 def _usable(gathered: xr.Dataset) -> list[xr.Dataset]:
@@ -213,7 +207,7 @@ def _usable(gathered: xr.Dataset) -> list[xr.Dataset]:
 def _network(
     damage: np.ndarray, member: xr.Dataset, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One network: correlations, damage of the picks (points), matrix of ranks for the partial correlation."""
+    """One network: correlations, damage of the picks (points), and ranks of damage, entropy and untrained entropy."""
     entropy, untrained = (curve(member, "neuron_entropy", state) for state in ("trained", "untrained"))
     place = -np.arange(len(damage), dtype=float)
     criteria = {
@@ -236,9 +230,7 @@ def _network(
         "best possible": lambda: damage == damage.min(),
     }
     picked = np.array([damage[pick[name]()].mean() for name in PICKS])
-    matrix = rank_correlations(np.array([damage, entropy, place, untrained]))
-    too_short = len(damage) <= _RANKED or not np.isfinite(matrix).all()
-    return correlations, picked, np.full_like(matrix, np.nan) if too_short else matrix
+    return correlations, picked, rankdata(np.array([damage, entropy, untrained]), axis=1)
 
 
 def rank_correlations(rows: np.ndarray) -> np.ndarray:
@@ -268,26 +260,33 @@ def partial_correlation(matrix: np.ndarray) -> np.ndarray:
     return np.where(known, left[..., 0, 1] / size, np.nan)
 
 
-def _partial(
-    matrices: np.ndarray, family: np.ndarray, cluster: np.ndarray, draws: np.ndarray, confidence: float
-) -> Estimate:
-    """The mean over families of the partial correlation of their mean ranks.
+def _partial(ranks: list[np.ndarray], cluster: np.ndarray, draws: np.ndarray, confidence: float) -> Estimate:
+    """Of damage and entropy at equal place, the untrained entropy held: what seeds of one configuration differ by.
 
-    Of all networks in one, kinds of networks whose entropies and damages hang together with depth in different ways
-    would make a partial correlation where within each kind there is none.
+    Ranks of a layer less their mean over the seeds of its configuration, so that no profile over places, whatever its
+    shape, makes a correlation.
+
+    Args:
+        ranks: of each network, of damage, entropy and untrained entropy, ``float[3, layer]``.
+        cluster, draws: the configuration of each network, and how often each is drawn.
+        confidence: of the interval.
     """
-    known = np.isfinite(matrices[:, 0, 0])
-    if not known.any():
-        return Estimate(np.nan, np.nan, np.nan)
-    each = []
-    for one in np.unique(family[known]):
-        own = known & (family == one)
-        each.append(partial_correlation(replicated_means(matrices[own], cluster[own], draws)))
-    values = np.array(each)
-    there = np.isfinite(values)
-    sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
-    means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
-    return estimate(means, confidence, len(np.unique(cluster[known])))
+    products, several = np.zeros((draws.shape[1], 3, 3)), 0
+    for one in range(draws.shape[1]):
+        own = np.array([ranks[k] for k in np.flatnonzero(cluster == one)])
+        if len(own) > 1:
+            apart = own - own.mean(0)
+            products[one] = np.einsum("sil,sjl->ij", apart, apart)
+            several += 1
+    weights = np.concatenate([np.ones((1, draws.shape[1])), draws])
+    covariances = np.tensordot(weights, products, 1)
+    size = np.sqrt(covariances.diagonal(axis1=1, axis2=2))
+    scale = size[:, :, None] * size[:, None, :]
+    matrices = np.divide(covariances, scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+    still = size[:, 2] <= 0  # seeds do not differ in the untrained entropy, so that nothing is to be held
+    matrices[still, 2, :] = matrices[still, :, 2] = 0.0
+    matrices[still, 2, 2] = 1.0
+    return estimate(partial_correlation(matrices), confidence, several)
 
 
 def _summary(

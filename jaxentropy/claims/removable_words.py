@@ -88,7 +88,7 @@ def _answer(correlation: xr.Dataset, partial: Estimate, entropy: Estimate) -> st
         )
     echoes = (
         f"It orders layers by damage (rank correlation {entropy}), but as far as can be told it **echoes** the "
-        f"untrained profile and the order of layers: with both held, {partial} is left"
+        f"untrained profile and the order of layers: at equal place and untrained entropy, {partial} is left"
     )
     if partial.high < 0:
         return f"{echoes}, so that of equal place and untrained entropy, layers of low entropy do *more* damage."

@@ -150,9 +150,10 @@ def survey(
     counts = member_counts(gathered, confidence)
     drawn = {"trained": of_configurations, "untrained": of_twins}
     shares = share_tables(gathered, without_copies(gathered, counts), drawn, confidence)
-    training = training_table(gathered, counts, *of_twins, confidence)
+    training = training_table(gathered, counts, of_twins, confidence)
     dataset = gathered.dataset.values.astype(str)
-    table = correlation_table(member_quantities(gathered), dataset, *of_configurations, confidence)
+    cluster, weights, _ = of_configurations
+    table = correlation_table(member_quantities(gathered), dataset, cluster, weights, confidence)
     risen = (counts.state == "trained") & (counts.neurons == "all") & (counts.rises > 0)
     exact_rises = int((risen & gathered.exact.values.astype(bool)[counts.member]).sum())
     text = survey_text(gathered, of_configurations.weights.shape[1], shares, training, table, confidence, exact_rises)

@@ -32,7 +32,8 @@ def survey_text(
         f"{_many(gathered.sizes['member'], 'network')} of {_many(configurations, 'configuration')} on "
         f"{_many(len(sets), 'data set')} ({', '.join(sets)})"
         + (f"; {failed} failed and {'is' if failed == 1 else 'are'} not among them" if failed else "")
-        + f". Intervals are of {confidence:.0%} confidence, over configurations"
+        + f". Intervals are of {confidence:.0%} confidence, over configurations, and of untrained networks and what "
+        f"training does over kinds of networks that begin alike"
         + (f"; a data set of fewer than {FEWEST} has none" if _few(correlations, FEWEST) else "")
         + (f"; those of fewer than {FEW} are too narrow." if _few(correlations, FEW) else ".")
     )
@@ -213,7 +214,7 @@ def _would_change_steps(gathered: xr.Dataset, own: pd.Series, active: pd.Series,
         return ends
     return (
         f"Where nothing changes from layer to layer, {(1 - confidence) / 2:.1%} of the steps would seem to fall "
-        f"and as many to rise. {ends}"
+        f"and as many to rise (more where inputs are few, or neurons rarely on). {ends}"
     )
 
 

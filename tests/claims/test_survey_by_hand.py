@@ -173,7 +173,7 @@ def test_what_holds_at_equal_size_only_is_said():
 def test_few_configurations_and_unbounded_biases_are_told():
     made = sweep(8, configurations=9)
     text = survey(made, resamples=20).text
-    assert "over configurations; those of fewer than 10 are too narrow." in text
+    assert "that begin alike; those of fewer than 10 are too narrow." in text
     assert "by their standard errors alone, as the bound of their bias was not gathered" in text
     bounded = made.assign(neuron_fall_active_bias=made.neuron_fall_bias)
     assert "not gathered" not in survey(bounded, resamples=20).text

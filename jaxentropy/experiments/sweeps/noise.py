@@ -51,7 +51,7 @@ def information_at(on: np.ndarray, label: np.ndarray, given: np.ndarray, classes
     """Bits that a neuron's state tells of the label at equal ``given``: I(state; label | given), mean over neurons.
 
     The plug-in estimate less its mean where labels are shuffled among the inputs of equal ``given``, so that it is 0 on
-    average, and may be negative, where there is none.
+    average, and may be negative, where there is none. Of few inputs it is too low where there is some.
 
     Args:
         on: ``bool[n, width]``.
