@@ -90,6 +90,8 @@ def _parts(group: str) -> tuple[str, float]:
 
 def _learnt(table: xr.Dataset) -> np.ndarray:
     """Of which groups the trained labels were learnt by heart."""
+    if "learnt" in table:
+        return table.learnt.values.astype(bool)
     by_all = table.train_accuracy.values >= 0.9
     if "changed_accuracy" not in table:
         return by_all

@@ -47,11 +47,12 @@ def test_lines_are_the_means_in_two_hues_darker_with_noise(table):
         ({"train_accuracy": [0.95, 0.89]}, [True, False]),
         ({"train_accuracy": [0.95, 0.95], "changed_accuracy": [0.6, 0.4]}, [True, False]),
         ({"train_accuracy": [0.5, 0.5], "changed_accuracy": [0.6, np.nan]}, [True, False]),
+        ({"changed_accuracy": [0.6, 0.6], "learnt": [True, False]}, [True, False]),
     ],
 )
 def test_groups_that_did_not_learn_by_heart_are_faint(table, more, solid):
     own = (
-        table.drop_vars("changed_accuracy")
+        table.drop_vars(["changed_accuracy", "learnt"])
         .isel(group=[0, 1])
         .assign({name: ("group", values) for name, values in more.items()})
     )
