@@ -1,6 +1,6 @@
 """A profile's file: netCDF, written atomically, with a checksum of all that it holds.
 
-The classic format (netCDF 3), which is read twenty times faster than HDF5, whose library asks each of the many small
+The classic format (netCDF 3), which is read many times faster than HDF5, whose library asks each of the many small
 variables for its dimensions; HDF5 (netCDF 4) where the classic one cannot hold something.
 """
 
