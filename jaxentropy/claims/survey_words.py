@@ -40,11 +40,18 @@ def survey_text(
     return "\n\n".join(
         [
             opening,
-            "Does entropy fall with every layer? "
-            + " ".join(_monotone(gathered, shares, training, confidence, exact_rises)),
-            "Is entropy a metric of performance? " + " ".join(_metric(correlations, confidence, _noisy(gathered))),
+            _listed(
+                "Does entropy fall with every layer?", _monotone(gathered, shares, training, confidence, exact_rises)
+            ),
+            _listed("Is entropy a metric of performance?", _metric(correlations, confidence, _noisy(gathered))),
         ]
     )
+
+
+def _listed(question: str, said: list[str]) -> str:
+    """The question with its answer, and a list of the grounds."""
+    grounds = "\n".join(f"- {one}" for one in said[1:])
+    return f"**{question}** {said[0]}" + (f"\n\n{grounds}" if grounds else "")
 
 
 def _noisy(gathered: xr.Dataset) -> bool:
