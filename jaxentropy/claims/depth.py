@@ -9,7 +9,6 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
-from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
 from jaxentropy.claims.depth_reading import LEARNT, all_learnt, by_halves, deepest_that_learnt, learning_is_known
 from jaxentropy.claims.depth_rules import (
     LEAST_INFORMATION,
@@ -21,7 +20,7 @@ from jaxentropy.claims.depth_rules import (
     rule_named,
     summed_bits,
 )  # fmt: skip
-from jaxentropy.claims.gathered import Gathers, gathered_from
+from jaxentropy.claims.gathered import Gathers, gathered_from, one_by_one, settings_of
 
 __all__ = ["RULES", "DepthAdvice", "advise_depth"]
 _BY_NEURONS = ("information", "gain", "summed")
@@ -185,8 +184,7 @@ def _one_family(gathered: xr.Dataset) -> xr.Dataset:
     gathered = gathered if "member" in gathered.dims else gathered.expand_dims("member")
     if not gathered.sizes["member"]:
         raise InputError("advise_depth: there is no network; does the selection fit the sweep?")
-    settings = [str(name) for name, one in gathered.coords.items() if one.dims == ("member",)]
-    settings = [name for name in settings if name not in NOT_SETTINGS]
+    settings = settings_of(gathered)
     if len(np.unique(gathered.depth.values)) == 1 and "configuration" in gathered.coords:
         settings.append("configuration")
     for name in settings:

@@ -1,7 +1,7 @@
 """A gathered sweep by families: networks that differ by nothing but depth and seed, and what advice costs there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -9,9 +9,8 @@ import xarray as xr
 from jaxentropy.base.errors import InputError
 from jaxentropy.claims.depth_reading import all_learnt, by_halves, deepest_that_learnt
 from jaxentropy.claims.depth_rules import Rule, depth_of
+from jaxentropy.claims.gathered import one_by_one, settings_of
 
-NOT_SETTINGS = ("member", "key", "configuration", "depth", "seed")
-"""Coordinates along ``member`` in which networks of one family may differ."""
 SPLITS = 50
 """Random halves of the seeds, where the best depth is chosen on one half."""
 COSTS = (
@@ -58,9 +57,7 @@ def families_of(gathered: xr.Dataset, learnt: int | float) -> list[Family]:
         InputError: a coordinate or the test accuracy is missing, or no family has two depths.
     """
     _checked(gathered)
-    settings = [
-        str(name) for name, one in gathered.coords.items() if one.dims == ("member",) and name not in NOT_SETTINGS
-    ]
+    settings = settings_of(gathered)
     columns = [[str(value) for value in gathered[name].values] for name in settings]
     rows = list(zip(*columns, strict=True))
     varying = [k for k, column in enumerate(columns) if len(set(column)) > 1 or settings[k] == "dataset"]
@@ -109,23 +106,16 @@ def _family(name: str, members: xr.Dataset, learnt: int | float) -> Family:
     )  # fmt: skip
 
 
-def one_by_one(members: xr.Dataset) -> tuple[xr.Dataset, ...]:
-    """Each network by itself."""
-    return tuple(members.isel(member=k) for k in range(members.sizes["member"]))
-
-
-def advice_of(
-    rule: Rule, family: Family, members: Sequence[xr.Dataset], drawn: bool
-) -> tuple[np.ndarray, dict[str, list[xr.Dataset]]]:
-    """What a rule says of each of these networks of a family; and those it can say nothing of, by the reason.
+def advice_of(rule: Rule, family: Family, drawn: bool) -> tuple[np.ndarray, dict[str, list[xr.Dataset]]]:
+    """What a rule says of each network that is read; and those it can say nothing of, by the reason.
 
     Returns:
         ``float[seed, layer]``: how much of the advice is each depth, 1 for the one advised (each alike where ``drawn``
         by lot); NaN where nothing is said.
     """
-    weights = np.full((len(members), int(family.depths[-1])), np.nan)
+    weights = np.full((len(family.deep), int(family.depths[-1])), np.nan)
     refused: dict[str, list[xr.Dataset]] = {}
-    for k, member in enumerate(members):
+    for k, member in enumerate(family.deep):
         if drawn:
             weights[k] = (np.arange(1, weights.shape[1] + 1) <= depth_of(member)) / depth_of(member)
             continue
@@ -215,15 +205,6 @@ def _halves_differ(rule: Rule, halves: Sequence[list[xr.Dataset]]) -> float:
     return float(np.mean(found)) if found else np.nan
 
 
-def _regret_deepest(rule: Rule, family: Family, drawn: bool) -> float:
-    """Regret, if the deepest networks are read whether they learnt or not."""
-    weights, _ = advice_of(rule, family, family.deepest, drawn)
-    built = np.searchsorted(family.depths, np.arange(1, weights.shape[1] + 1))
-    said = weights[np.isfinite(weights[:, 0])]
-    regret = 100 * (family.accuracy.max() - family.accuracy[built])
-    return float((said @ regret).mean()) if len(said) else np.nan
-
-
 def costs_table(
     families: Sequence[Family], rules: Mapping[str, Rule], margin: float, seed: int
 ) -> tuple[xr.Dataset, dict[str, tuple[str, int]]]:
@@ -236,14 +217,17 @@ def costs_table(
         halves = [by_halves(member) for member in family.deep]
         for r, (name, rule) in enumerate(rules.items()):
             drawn = name == "random"
-            weights, refused = advice_of(rule, family, family.deep, drawn)
+            weights, refused = advice_of(rule, family, drawn)
             for reason, members in refused.items():
                 first, before = silent.get(name, (reason, 0))
                 silent[name] = (first, before + len(members))
             costs = costs_of(weights, family, margin, seed)
             costs["halves_differ"] = np.nan if drawn else _halves_differ(rule, halves)
             same = len(family.deep) == len(family.deepest) and depth_of(family.deep[0]) == family.depths[-1]
-            costs["regret_deepest"] = costs["regret"] if same else _regret_deepest(rule, family, drawn)
+            whatever = replace(family, deep=family.deepest)
+            costs["regret_deepest"] = (
+                costs if same else costs_of(advice_of(rule, whatever, drawn)[0], whatever, margin, seed)
+            )["regret"]
             values[:, f, r] = [costs[cost] for cost in COSTS]
             said = weights[np.isfinite(weights[:, 0])]
             built = family.depths[np.searchsorted(family.depths, np.arange(1, weights.shape[1] + 1))]

@@ -54,7 +54,6 @@ def gain(member: xr.Dataset, tolerance: int | float = TOLERANCES["gain"]) -> int
 
     As ``excess``, but far below the top: the layers above one that has learnt to tell classes apart make that plainer
     in each neuron, and accuracy no better. Where the maximum is below 0.01 bits, all layers, since nothing is known.
-    Shares from a tenth to a quarter cost about the same on the data that it was chosen on.
     """
     trained, untrained = (curve(member, "neuron_information", state) for state in ("trained", "untrained"))
     added = trained - untrained

@@ -5,7 +5,8 @@ import xarray as xr
 
 from jaxentropy.base.markdown import markdown_table
 from jaxentropy.claims.depth_rules import OURS
-from jaxentropy.claims.resampling import FEW_CLUSTERS, LEAST_CLUSTERS, Estimate, two_digits
+from jaxentropy.claims.ranks import FEWEST
+from jaxentropy.claims.resampling import FEW_CLUSTERS, Estimate, two_digits
 
 CHOSEN_ON = {"mnist5k", "fashion-mnist", "task:sparse-parity:5-of-12", "task:spirals:2"}
 """Data sets that were looked at before the rule ``gain`` became ours."""
@@ -77,7 +78,7 @@ def _target(table: xr.Dataset, families: xr.Dataset, margin: float) -> str:
             said += ", unless the luck of the best of several depths is taken out"
     elif regret.high <= margin:
         said = "is **reached**, with the whole interval"
-        if len(set(families.dataset.values.tolist())) < LEAST_CLUSTERS:
+        if len(set(families.dataset.values.tolist())) < FEWEST:
             said = "is **reached on average**, on these data; the interval, over their families, speaks of no others"
     else:
         why = "there is no interval" if regret.high != regret.high else "not with the whole interval"

@@ -1,10 +1,13 @@
-"""A sweep as it is given: gathered, or the results that it is gathered from."""
+"""A gathered sweep: as it is given, its settings, and its networks one by one."""
 
 from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
 
 from jaxentropy.base.errors import InputError
+
+NOT_SETTINGS = ("member", "key", "configuration", "depth", "seed")
+"""Coordinates along ``member`` in which networks of one family may differ."""
 
 
 @runtime_checkable
@@ -27,3 +30,14 @@ def gathered_from(given: Any, who: str) -> xr.Dataset:
     if isinstance(given, Gathers):
         return given.to_dataset()
     raise InputError(f"{who}: expected what load_sweep(folder) gives, or its .to_dataset(); got {type(given).__name__}")
+
+
+def settings_of(gathered: xr.Dataset) -> list[str]:
+    """The settings by which families differ: all along ``member`` but depth and seed."""
+    along = (str(name) for name, one in gathered.coords.items() if one.dims == ("member",))
+    return [name for name in along if name not in NOT_SETTINGS]
+
+
+def one_by_one(members: xr.Dataset) -> tuple[xr.Dataset, ...]:
+    """Each network by itself."""
+    return tuple(members.isel(member=k) for k in range(members.sizes["member"]))

@@ -7,8 +7,7 @@ import xarray as xr
 
 from jaxentropy.base.errors import InputError
 from jaxentropy.base.markdown import markdown_table
-from jaxentropy.claims.depth_families import NOT_SETTINGS, one_by_one
-from jaxentropy.claims.gathered import Gathers, gathered_from
+from jaxentropy.claims.gathered import Gathers, gathered_from, one_by_one, settings_of
 
 _NEEDED = (
     "information_true_label", "information_trained_label", "changed_accuracy", "train_accuracy", "test_accuracy",
@@ -132,8 +131,8 @@ def _classes(members: xr.Dataset) -> np.ndarray:
 
 def _groups(members: xr.Dataset) -> list[str]:
     """Each network's data set, share of noise, and other settings in which the networks differ."""
-    own = [str(name) for name, one in members.coords.items() if one.dims == ("member",)]
-    varying = [n for n in own if n not in (*NOT_SETTINGS, "dataset", "label_noise") and len(np.unique(members[n])) > 1]
+    apart = [name for name in settings_of(members) if name not in ("dataset", "label_noise")]
+    varying = [name for name in apart if len(np.unique(members[name])) > 1]
     return [
         ", ".join(
             [f"{one.dataset.item()}, {one.label_noise.item():g}", *(f"{name} {one[name].item()}" for name in varying)]

@@ -18,7 +18,7 @@ NEURONS = {"all": "neuron_fall", "active": "neuron_fall_active"}
 STATES = ("trained", "untrained")
 _TAIL = 10
 """Degrees of freedom of the tail by which many steps are judged together. So far out, errors of rare or correlated
-neurons are not normal: at a normal quantile, up to 17 % of networks of equal layers had a rise where 5 % were meant."""
+neurons are not normal, and at a normal quantile networks of equal layers had rises too often."""
 SHARES = {
     "falls": ("falls", "cells"),
     "unclear": ("unclear", "cells"),

@@ -245,7 +245,7 @@ def rank_correlations(rows: np.ndarray) -> np.ndarray:
 def partial_correlation(matrix: np.ndarray) -> np.ndarray:
     """Of the first two variables, with the others held; NaN where these leave nothing of one of them.
 
-    The pseudo-inverse lets the held ones be functions of each other: ranks of place and of untrained entropy often are.
+    The pseudo-inverse lets the held ones be functions of each other.
 
     Args:
         matrix: ``float[..., variable, variable]``, correlations; NaN gives NaN.

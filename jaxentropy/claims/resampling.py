@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxentropy.claims.ranks import FEWEST
+
 FEW_CLUSTERS = 20
 """Below so many clusters, percentile intervals are known to be too narrow; and of costs that are mostly small and once
 very large, beyond that too."""
-LEAST_CLUSTERS = 5
-"""Below so many, they mean nothing, and none is given."""
 
 
 class Estimate(NamedTuple):
@@ -50,7 +50,7 @@ def estimate(replicates: np.ndarray, confidence: float, clusters: int) -> Estima
     """The first as it is, and the quantiles of the others; no interval from fewer than five clusters."""
     mean, others = float(replicates[0]), replicates[1:]
     others = others[np.isfinite(others)]
-    if clusters < LEAST_CLUSTERS or not len(others) or not np.isfinite(mean):
+    if clusters < FEWEST or not len(others) or not np.isfinite(mean):
         return Estimate(mean, np.nan, np.nan)
     low, high = np.quantile(others, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(mean, float(low), float(high))

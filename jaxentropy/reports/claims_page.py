@@ -13,10 +13,11 @@ from jaxentropy.base.errors import InputError
 from jaxentropy.base.files import atomic_path, write_text
 from jaxentropy.base.markdown import folded, markdown_table
 from jaxentropy.claims.depth import advise_depth
-from jaxentropy.claims.depth_families import NOT_SETTINGS, Family, families_of
+from jaxentropy.claims.depth_families import Family, families_of
 from jaxentropy.claims.depth_reading import LEARNT
 from jaxentropy.claims.depth_rules import RULES, TOLERANCES
 from jaxentropy.claims.depth_validation import validate_depth
+from jaxentropy.claims.gathered import settings_of
 from jaxentropy.claims.memorisation import memorisation
 from jaxentropy.claims.removable import removable
 from jaxentropy.claims.survey import survey
@@ -162,9 +163,7 @@ def _example(gathered: xr.Dataset, families: list[Family]) -> str:
     """Advice for one family: one whose deepest networks learnt, if there is any."""
     family = next((one for one in families if _deepest_learnt(one)), families[0])
     one = family.deep[0]
-    settings = [str(name) for name, own in gathered.coords.items() if own.dims == ("member",)]
-    settings = [name for name in settings if name not in NOT_SETTINGS]
-    own = np.all([gathered[name].values.astype(str) == str(one[name].item()) for name in settings], 0)
+    own = np.all([gathered[name].values.astype(str) == str(one[name].item()) for name in settings_of(gathered)], 0)
     try:
         advice = advise_depth(gathered.isel(member=np.flatnonzero(own)))
     except InputError:

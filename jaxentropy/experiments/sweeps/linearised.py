@@ -29,8 +29,11 @@ def without_nonlinearity(network: Network, model: MLP, variables: Any, data: Dat
     ``retrained_control``, which was trained on for as long with all of its nonlinearities. A norm before a nonlinearity
     stays.
     """
-    at_once = _linearised if network.norm == "none" else _linearised_with_norms
-    found: dict[str, Any] = {"linearised_accuracy": ("layer", at_once(network, model, variables, data))}
+    if network.norm == "none":
+        at_once = _linearised(network, variables["params"], data)
+    else:
+        at_once = _linearised_with_norms(network, model, variables, data)
+    found: dict[str, Any] = {"linearised_accuracy": ("layer", at_once)}
     if network.retrain_epochs:
         accuracies = _retrained(network, model, variables, data)
         found |= {"retrained_control": ((), accuracies[0]), "retrained_accuracy": ("layer", accuracies[1:])}
@@ -48,9 +51,7 @@ def _without_each(network: Network, model: MLP, variables: Any) -> tuple[OneLine
     return linear, [dict(variables) | {"linear": {"layer": jnp.int32(k)}} for k in range(network.depth + 1)]
 
 
-def _linearised(network: Network, model: MLP, variables: Any, data: Dataset) -> np.ndarray:
-    del model
-    params = variables["params"]
+def _linearised(network: Network, params: Any, data: Dataset) -> np.ndarray:
     act = _ON_HOST[network.activation]
     accuracies = np.empty(network.depth)
     layers = jax.tree.map(np.asarray, [params[f"dense{i}"] for i in range(1, network.depth + 1)] + [params["output"]])
