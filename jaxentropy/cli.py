@@ -134,7 +134,7 @@ def analyze(
 
 
 def sweep(
-    file: tyro.conf.Positional[Path],
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")],
     out: Annotated[Path | None, _otherwise("PATH", "runs/FILE without its ending")] = None,
     shard: Annotated[str | None, _otherwise("i/n", "all, or what a SLURM array or an indexed job says")] = None,
     engine: str = "local",
@@ -159,7 +159,7 @@ def sweep(
     Settings are dataset, depth, width, activation, norm, dropout, epochs, batch_size, learning_rate, weight_decay,
     init_scale, label_noise, train_size, recorded and retrain_epochs. What is done is not made again: the same command
     goes on after a killed one, and several at once share the work by shards. A network that fails is noted and stops no
-    other.
+    other; the exit status is then 3.
 
     Try:
 

@@ -195,7 +195,7 @@ def correlation_forest(
         ax.hlines(y, own.low, own.high, color=color, linewidth=1)
     ax.set_yticks(range(len(names)), [textwrap.fill(_called(name), 40) for name in names], fontsize=SMALL)
     ax.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    ax.set_xlim(-1.02, 1.02)
+    ax.set_xlim(-1.06, 1.06)  # room for a mark at either end
     ax.set_xlabel(f"rank correlation with {target.replace('_', ' ')}")
     return ax
 
@@ -235,6 +235,8 @@ def correlation_figure(table: pd.DataFrame, *, dataset: str = "pooled", among: s
     words = (
         f"Nothing is known (it does not vary, or in too few networks) of: {'; '.join(left_out)}." if left_out else ""
     )
+    if (np.isfinite(known.correlation) & ~np.isfinite(known.low)).any():
+        words = f"Marks without a bar: too few configurations for an interval. {words}".strip()
     words = words if names else "Nothing can be said: too few configurations differ."
     captioned(figure, words, [*handles.values()])
     where = "data sets pooled" if dataset == "pooled" else dataset

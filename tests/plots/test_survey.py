@@ -110,3 +110,11 @@ def test_nothing_to_draw(found):
     figure = correlation_figure(unknown)
     figure.canvas.draw()
     assert figure.get_supxlabel().startswith("Nothing can be said")
+
+
+def test_marks_without_a_bar_are_explained(found):
+    table = found.correlations
+    every = table.assign(low=table.correlation.fillna(0) - 0.1, high=table.correlation.fillna(0) + 0.1)
+    for own, said in ((table.assign(low=np.nan, high=np.nan), True), (every, False)):
+        words = correlation_figure(own).legends[0].get_title().get_text().replace("\n", " ")
+        assert ("Marks without a bar: too few configurations for an interval." in words) == said

@@ -528,6 +528,15 @@ def test_a_value_that_failed_may_be_taken_back(settings, done, tmp_path, monkeyp
     assert len(je.sweep({**settings, "depth": 1}, tmp_path, seeds=1, workers=0, retry=True)) == 1
 
 
+@pytest.mark.filterwarnings("ignore:1 of 1 networks failed")
+def test_the_command_ends_with_3_where_networks_failed(toy_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "measured", lambda *_: (_ for _ in ()).throw(je.InputError("planted")))
+    (tmp_path / "sweep.toml").write_text(f'dataset = "npz:{toy_file}"\ndepth = 1\nwidth = 8\nepochs = 1\nseeds = 1\n')
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out"), "--workers", "0"])
+    assert ended.value.code == 3
+
+
 def test_damaged_files_are_told_of(settings, done, tmp_path):
     said = []
     copied = je.load_sweep(shutil.copytree(done.store.folder, tmp_path / "out"))
