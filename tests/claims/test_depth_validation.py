@@ -154,6 +154,7 @@ def test_one_family_has_no_interval():
     assert "fewer than four seeds" in found.text
 
 
+@pytest.mark.thorough
 def test_best_by_other_seeds_is_free_of_the_winners_curse(rng):
     """All depths alike: the best of six is best by luck, and regret is that luck; on the other half there is none."""
     networks = [

@@ -193,6 +193,7 @@ def test_the_figures_of_a_report(bracketed, recordings):
         assert shared_x or any(ax.get_xlabel() for ax in figure.axes), name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("given", ["alone, with an empty class", "many classes and layers"])
 def test_unusual_profiles_can_be_drawn(given):
     if given == "many classes and layers":

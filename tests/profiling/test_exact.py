@@ -119,6 +119,7 @@ def test_equal_weights_are_the_plug_in(problem):
     np.testing.assert_allclose(exact.neuron_information, sample.neuron_information, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_modular_addition_trained_and_untrained():
     """The network that the documentation names, smaller in width and training: 9,409 inputs, 97 classes."""
     data = je.datasets.load("task:modular-addition:97")

@@ -156,6 +156,7 @@ def test_of_inputs_in_the_order_of_their_classes_all_classes_are_recorded(tmp_pa
     assert np.bincount(found.labels).min() > 12
 
 
+@pytest.mark.thorough
 def test_the_twin_of_a_batch_normalised_network_is_normalised(toy):
     """What each nonlinearity of the twin sees of the training inputs has mean 0 and variance 1."""
     model = MLP((8, 6), 3, norm="batch", dropout=0.5)
@@ -418,6 +419,7 @@ def test_the_page_gives_the_example_of_a_family_that_learnt_and_draws_its_judged
     np.testing.assert_allclose(mean, families.deepest - families.layers_saved.sel(rule="gain"))
 
 
+@pytest.mark.thorough
 def test_what_is_known_is_drawn_on_the_page(tmp_path, monkeypatch, done):
     told, kept = je.survey(varied_sweep(datasets=1), resamples=20), je.memorisation(noisy_sweep())
     monkeypatch.setattr(claims_page, "survey", lambda gathered: told)
@@ -478,6 +480,7 @@ def test_folders(settings, tmp_path):
     assert str(Network(depth=2)) == "depth 2"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("claim", [je.survey, je.validate_depth, je.removable, je.memorisation])
 def test_claims_take_results_as_they_are_and_refuse_tables(claim, done):
     """What the small sweep does not allow is refused in the same words."""
@@ -519,6 +522,7 @@ def test_networks_with_norms_are_linearised_too(settings, tmp_path):
             assert float(gathered.linearised_accuracy[i, k - 1]) == pytest.approx(expected)
 
 
+@pytest.mark.thorough
 def test_a_value_that_failed_may_be_taken_back(settings, done, tmp_path, monkeypatch):
     """What never gave a result does not hold the folder."""
     monkeypatch.setattr(jobs, "measured", lambda *_: (_ for _ in ()).throw(je.InputError("planted")))
@@ -528,6 +532,7 @@ def test_a_value_that_failed_may_be_taken_back(settings, done, tmp_path, monkeyp
     assert len(je.sweep({**settings, "depth": 1}, tmp_path, seeds=1, workers=0, retry=True)) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:1 of 1 networks failed")
 def test_the_command_ends_with_3_where_networks_failed(toy_file, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "measured", lambda *_: (_ for _ in ()).throw(je.InputError("planted")))
@@ -537,6 +542,7 @@ def test_the_command_ends_with_3_where_networks_failed(toy_file, tmp_path, monke
     assert ended.value.code == 3
 
 
+@pytest.mark.thorough
 def test_damaged_files_are_told_of(settings, done, tmp_path):
     said = []
     copied = je.load_sweep(shutil.copytree(done.store.folder, tmp_path / "out"))
@@ -546,6 +552,7 @@ def test_damaged_files_are_told_of(settings, done, tmp_path):
     assert "3 of 4 networks are there; 1 to go in 1 job" in said
 
 
+@pytest.mark.thorough
 def test_pictures_of_an_earlier_page_go(done, tmp_path):
     (tmp_path / "memorisation.png").write_bytes(b"old")
     (tmp_path / "mine.png").write_bytes(b"another's")
