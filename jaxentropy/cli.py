@@ -2,11 +2,11 @@
 
 import contextlib
 import functools
-import gc
 import io
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -278,18 +278,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # what reads us, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         print(f"\n{_PROGRAM}: interrupted; the same command goes on where it was", file=sys.stderr, flush=True)
-        if arguments_given:
-            sys.exit(130)
-        interrupt.__traceback__ = None
-        gc.collect()  # a sweep's semaphores are freed with what the traceback holds
-        os._exit(130)  # at once: other threads may be at work, and what they have not finished is made again
+        if arguments_given or not _others_at_work():
+            sys.exit(130)  # as any program ends: what frees a sweep's semaphores runs
+        os._exit(130)  # at once: other threads are at work, and what they have not finished is made again
     except Exception as error:
         if debug:
             raise
         message = " ".join(str(error).split())[:300]
         _fail(f"unexpected {type(error).__name__}: {message} (--debug shows where)")
+
+
+def _others_at_work() -> bool:
+    """Whether threads go on that the end of a program waits for."""
+    return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
 def _keep_programs() -> None:

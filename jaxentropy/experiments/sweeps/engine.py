@@ -331,16 +331,28 @@ def _environment() -> dict[str, str]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """What is begun here never sees Ctrl-C, which a terminal sends to all processes: ours ends them, without a word."""
+    """What is begun here never sees Ctrl-C, which a terminal sends to all processes: ours ends them, without a word.
+
+    Ours heeds it when it has begun them: half begun, they could not be ended.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # where it is begun later, it lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    # signals that another thread receives are handled by the main one, whatever it blocks
+    heed = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT)
+    if heed:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     try:
         yield
     finally:
+        if heed:
+            signal.signal(signal.SIGINT, heed)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin(parent: int) -> None:

@@ -145,14 +145,16 @@ def test_a_script_needs_no_guard(place, toy_file):
     assert ended.stderr == ""
 
 
-def test_after_an_interrupt_no_process_is_left(place):
-    """Nor are there tracebacks of theirs, or semaphores that nobody frees."""
+@pytest.mark.parametrize(("begun", "later"), [(1, 0.0), (2, 0.0), (2, 0.2), (2, 2.0)])
+def test_after_an_interrupt_no_process_is_left(place, begun, later):
+    """Nor are there tracebacks of theirs, or semaphores that nobody frees: not even of those that are being begun."""
     with subprocess.Popen(
         [*COMMAND, "--out", "out", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as sweep:
-        while len(begun_by_it := children(sweep.pid)) < 2:
+        while len(begun_by_it := children(sweep.pid)) < begun:
             assert sweep.poll() is None
-            time.sleep(0.05)
+            time.sleep(0.01)
+        time.sleep(later)
         os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
         assert sweep.wait(timeout=20) == 130
         written = sweep.stderr.read() if sweep.stderr else ""
