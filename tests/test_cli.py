@@ -160,6 +160,7 @@ def test_same_seed_same_numbers_and_a_killed_run_goes_on(finished, toy_file, tmp
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("one_figure")
 def test_a_sampled_task_is_a_sample(tmp_path, capsys):
     """Its training points are recorded, and no stream is drawn: points have no pixels to shift."""

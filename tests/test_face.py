@@ -36,6 +36,7 @@ def test_no_module_is_hidden_by_a_function_of_its_name():
         assert isinstance(getattr(importlib.import_module(package), name), ModuleType), info.name
 
 
+@pytest.mark.programs
 def test_importing_is_light_and_the_rest_is_found_when_used():
     code = (
         "import sys, jaxentropy as je\n"

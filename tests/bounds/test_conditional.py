@@ -127,6 +127,7 @@ def test_it_holds_for_layers_of_networks_of_which_every_input_is_known():
         assert np.median(found) < D - 1
 
 
+@pytest.mark.thorough
 def test_a_normal_limit_of_the_same_codes_misses_what_is_rare():
     """A control: the rare kind of input adds all its bits where the sample happens to have none of it."""
     rng = np.random.default_rng(3)

@@ -217,6 +217,7 @@ class Deep(nn.Module):
         return nn.Dense(3)(x)
 
 
+@pytest.mark.thorough
 def test_a_hundred_layers():
     from jaxentropy.capture.calls import LinenCall
     from jaxentropy.capture.taps import layers_in

@@ -60,6 +60,7 @@ def test_a_class_draws_its_own_images_and_each_of_them(toy):
         assert len(np.unique(distance.argmin(1))) == len(own)
 
 
+@pytest.mark.thorough
 def test_one_line_of_use(toy):
     from jaxentropy.networks.models import MLP
 

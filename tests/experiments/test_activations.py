@@ -69,6 +69,7 @@ def figures_drawn(monkeypatch) -> list[set[str]]:
     return drawn
 
 
+@pytest.mark.thorough
 def test_a_network_beside_itself_before_training(files, figures_drawn, capsys):
     """The planted control: the second layer falls in the trained network only; exchanged, training weakens the fall."""
     cli.main(["analyze", "trained.npz", "--untrained", "init.h5", "--layers", "fc1", "fc2", "--no-bounds"])
