@@ -145,13 +145,13 @@ def test_a_script_needs_no_guard(place, toy_file):
     assert ended.stderr == ""
 
 
-@pytest.mark.parametrize(("begun", "later"), [(1, 0.0), (2, 0.0), (2, 0.2), (2, 2.0)])
-def test_after_an_interrupt_no_process_is_left(place, begun, later):
+@pytest.mark.parametrize(("count", "later"), [(1, 0.0), (2, 0.0), (2, 0.2), (2, 2.0)])
+def test_after_an_interrupt_no_process_is_left(place, count, later):
     """Nor are there tracebacks of theirs, or semaphores that nobody frees: not even of those that are being begun."""
     with subprocess.Popen(
         [*COMMAND, "--out", "out", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as sweep:
-        while len(begun_by_it := children(sweep.pid)) < begun:
+        while len(begun_by_it := children(sweep.pid)) < count:
             assert sweep.poll() is None
             time.sleep(0.01)
         time.sleep(later)
