@@ -6,9 +6,9 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,7 +117,8 @@ def sweep(
     say(f"{len(there)} of {_many(len(share.keys), 'network')}{share.of} are there"
         f"{f', {len(failed)} failed before' if failed else ''}; "
         f"{len(missing)} to go in {_many(len(jobs), 'job')}")  # fmt: skip
-    _watch(_run(store, jobs, executor, workers), len(missing), progress, say)
+    with closing(_run(store, jobs, executor, workers)) as made:  # processes end with it, wherever an interrupt comes
+        _watch(made, len(missing), progress, say)
     _warn_of_failures(store, share.failed)
     return Results(store)
 
@@ -226,7 +227,7 @@ def _warn_of_failures(store: Store, before: Mapping[str, str]) -> None:
 
 def _run(
     store: Store, jobs: list[list[str]], executor: Executor | None, workers: int | None
-) -> Iterator[list[Outcome]]:
+) -> Generator[list[Outcome], None, None]:
     """What became of the networks, job by job; nothing, now and then, while they are at work."""
     if executor is not None:
         yield from _done(executor, store, jobs, len(jobs))
